@@ -1,0 +1,58 @@
+"""Targets: from soft assignments to the assignments that training should move towards."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dclib import check
+
+
+def sharpen(q: Tensor, power: float = 2.0) -> Tensor:
+    """Raise assignments to a power and divide by the cluster sizes: DEC's target distribution.
+
+    Shapes: q (n, k), rows sum to 1, over ALL n samples: the sizes of a batch are too noisy.
+    Returns p (n, k), rows sum to 1. Source: Xie et al. 2016 (DEC), Eq. 3, where the power is 2.
+
+    >>> sharpen(torch.tensor([[0.8, 0.2], [0.2, 0.8]]))
+    tensor([[0.9412, 0.0588],
+            [0.0588, 0.9412]])
+    """
+    check.matrices(q=q)
+    weight = q.pow(power) / q.sum(0)  # Eq. 3: f_j = q.sum(0), the soft size of cluster j
+    return weight / weight.sum(1, keepdim=True)
+
+
+def balance(q: Tensor) -> Tensor:
+    """Divide assignments by the root of the cluster sizes: DEPICT's target distribution.
+
+    Shapes: q (n, k), rows sum to 1, over all n samples. Returns (n, k), rows sum to 1. It moves
+    mass from large clusters to small ones and does not sharpen. Source: Ghasedi Dizaji et al.
+    2017 (DEPICT), the closed form of Q; their released code uses DEC's target instead.
+
+    >>> balance(torch.tensor([[0.5, 0.5], [0.5, 0.5]])).tolist()[0]
+    [0.5, 0.5]
+    """
+    check.matrices(q=q)
+    weight = q / q.sum(0).sqrt()
+    return weight / weight.sum(1, keepdim=True)
+
+
+def sinkhorn(scores: Tensor, epsilon: float = 0.05, iterations: int = 3) -> Tensor:
+    """Turn scores into assignments whose clusters are of equal size, by Sinkhorn's iteration.
+
+    Shapes: scores (n, k), any real numbers. Returns (n, k), rows sum to 1, columns to nearly
+    n / k (exactly as the iterations grow). A smaller epsilon gives harder assignments. Source:
+    Caron et al. 2020 (SwAV), Sec. 3, in logarithms so that a small epsilon does not overflow.
+
+    >>> sinkhorn(torch.tensor([[1.0, 0.0], [0.0, 1.0]])).round().tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    check.matrices(scores=scores)
+    if epsilon <= 0:
+        raise ValueError(f"epsilon={epsilon!r}, expected a number above 0")
+    log_q = scores / epsilon
+    for _ in range(iterations):
+        log_q = log_q - torch.logsumexp(log_q, 0)  # every cluster gets the same mass
+        log_q = log_q - torch.logsumexp(log_q, 1, keepdim=True)  # every sample gets mass 1
+    return log_q.exp()

@@ -1,0 +1,82 @@
+"""Readable errors for the public doors: each names the thing, its value and what was expected."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
+from typing import Annotated, Any, get_type_hints
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a setting may be: in words for the error, and as a test."""
+
+    expected: str
+    accepts: Callable[[Any], bool]
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _sizes(value: Any) -> bool:
+    if not isinstance(value, tuple | list) or not value:
+        return False
+    return all(_whole(size) and size >= 1 for size in value)
+
+
+# An algorithm annotates its settings with these; `settings` below reads the annotations.
+Count = Annotated[int, Rule("a whole number of at least 0", lambda v: _whole(v) and v >= 0)]
+Size = Annotated[int, Rule("a whole number of at least 1", lambda v: _whole(v) and v >= 1)]
+Sizes = Annotated[tuple, Rule("a tuple of whole numbers of at least 1", _sizes)]
+Rate = Annotated[float, Rule("a finite number above 0", lambda v: _number(v) and v > 0)]
+Share = Annotated[float, Rule("a number from 0 to 1", lambda v: _number(v) and 0 <= v <= 1)]
+Weight = Annotated[
+    float,
+    Rule("a number of at least 0 or a schedule", lambda v: callable(v) or (_number(v) and v >= 0)),
+]
+
+
+def settings(estimator: Any) -> None:
+    """Compare every annotated setting of an estimator with its rule.
+
+    Raises ValueError naming the class, the setting, its value and what was expected.
+    """
+    hints = get_type_hints(type(estimator), include_extras=True)
+    for field in fields(estimator):
+        for rule in getattr(hints[field.name], "__metadata__", ()):
+            value = getattr(estimator, field.name)
+            if not rule.accepts(value):
+                raise ValueError(
+                    f"{type(estimator).__name__}: {field.name}={value!r}, expected {rule.expected}"
+                )
+
+
+def matrices(**tensors: Any) -> None:
+    """Refuse tensors that are not matrices: `matrices(z=z, centers=centers)`."""
+    for name, tensor in tensors.items():
+        if tensor.ndim != 2:
+            raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected two dimensions")
+
+
+def same_shape(**tensors: Any) -> None:
+    """Refuse tensors whose shapes differ: `same_shape(p=p, q=q)`."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if len(set(shapes.values())) > 1:
+        found = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ValueError(f"shapes differ: {found}; expected the same shape")
+
+
+def same_width(**tensors: Any) -> None:
+    """Refuse matrices whose numbers of columns differ: `same_width(z=z, centers=centers)`."""
+    matrices(**tensors)
+    widths = {name: tensor.shape[1] for name, tensor in tensors.items()}
+    if len(set(widths.values())) > 1:
+        found = ", ".join(f"{name} has {width}" for name, width in widths.items())
+        raise ValueError(f"numbers of columns differ: {found}; expected the same number")

@@ -1,0 +1,32 @@
+"""Scores of clusterings; only whoever holds the labels calls the external ones."""
+
+from sklearn.metrics import (
+    adjusted_mutual_info_score,
+    adjusted_rand_score,
+    normalized_mutual_info_score,
+)
+
+from dclib.metrics.external import (
+    clustering_accuracy,
+    contingency,
+    majority_accuracy,
+    matched_confusion,
+    precision_recall_f1,
+)
+from dclib.metrics.internal import calinski_harabasz_score, davies_bouldin_score, silhouette_score
+from dclib.metrics.stability import mean_agreement
+
+__all__ = [
+    "adjusted_mutual_info_score",
+    "adjusted_rand_score",
+    "calinski_harabasz_score",
+    "clustering_accuracy",
+    "contingency",
+    "davies_bouldin_score",
+    "majority_accuracy",
+    "matched_confusion",
+    "mean_agreement",
+    "normalized_mutual_info_score",
+    "precision_recall_f1",
+    "silhouette_score",
+]
