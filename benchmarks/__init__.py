@@ -1,0 +1,1 @@
+"""Long runs on real data, one JSON line a run, and the tables made from them."""

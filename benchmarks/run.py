@@ -1,0 +1,197 @@
+"""Run an algorithm on a data set for several seeds; append one JSON line a run.
+
+    python -m benchmarks.run --algorithm dec --data mnist --seeds 2
+
+A seed that stands in the results file with the same settings is skipped. A run that was
+interrupted goes on from its last epoch. Labels are read only here, after `fit`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import hashlib
+import json
+import platform
+import subprocess
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dclib import algorithms, data, metrics
+from dclib.core import Clusterer
+
+HERE = Path(__file__).parent
+LOADERS = [name for name in data.__all__ if name.islower()]
+ALGORITHMS = {name.lower(): getattr(algorithms, name) for name in algorithms.__all__}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Read the command line and run what is missing."""
+    options = read_options(arguments)
+    make = ALGORITHMS[options.algorithm]
+    loaded = getattr(data, options.data)()
+    x = loaded.x.astype(options.dtype.removesuffix(" autocast").replace("bfloat16", "float32"))
+    results = Path(options.results or HERE / "results" / f"{options.data}.jsonl")
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
+        model = make(
+            n_clusters=loaded.n_classes,
+            **dict(options.set),
+            device=options.device,
+            random_state=seed,
+            verbose=1,
+        )
+        row = describe(model, loaded, options.dtype)
+        if any(same_run(row, done) for done in read_rows(results)):
+            print(f"{make.__name__} on {loaded.name}, seed {seed}: already in {results.name}")
+            continue
+        print(f"{make.__name__} on {loaded.name}, {len(x)} samples, seed {seed}", flush=True)
+        row |= measure(model, x, loaded.y, options.dtype, checkpoint_of(results, row))
+        with results.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        checkpoint_of(results, row).unlink(missing_ok=True)
+        print(f"  start {row['start']}\n  end   {row['scores']}\n  {row['seconds']}", flush=True)
+
+
+def read_options(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--algorithm", choices=sorted(ALGORITHMS), required=True)
+    parser.add_argument("--data", choices=LOADERS, required=True, metavar="LOADER")
+    parser.add_argument("--seeds", type=int, default=1, help="how many, from --first-seed on")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, help="processor threads, all of them if not given")
+    parser.add_argument(
+        "--dtype",
+        choices=["float32", "float64", "bfloat16 autocast"],
+        default="float32",
+        help="'bfloat16 autocast': weights in float32, matrix products in bfloat16",
+    )
+    parser.add_argument(
+        "--set", nargs="*", type=setting, default=[], metavar="NAME=VALUE", help="other settings"
+    )
+    parser.add_argument("--results", help="file to append to, benchmarks/results/DATA.jsonl")
+    options = parser.parse_args(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    return options
+
+
+def setting(text: str) -> tuple[str, object]:
+    """Read `name=value`, the value as Python would."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected NAME=VALUE")
+    with contextlib.suppress(ValueError, SyntaxError):
+        value = ast.literal_eval(value)
+    return name, value
+
+
+def describe(model: Clusterer, loaded: data.Data, dtype: str) -> dict:
+    """What decides the outcome of a run, known before it starts."""
+    ignored = ("n_clusters", "device", "random_state", "verbose")
+    settings = {k: v for k, v in model.get_params().items() if k not in ignored}
+    return {
+        "algorithm": type(model).__name__,
+        "data": loaded.name,
+        "n": len(loaded.x),
+        "seed": model.random_state,
+        "settings": json.loads(json.dumps(settings)),
+        "dtype": dtype,
+        "data_sha256": loaded.sha256,
+    }
+
+
+def same_run(row: dict, done: dict) -> bool:
+    """Whether a finished run had the same algorithm, data, seed, settings and dtype."""
+    return all(done.get(key) == value for key, value in row.items())
+
+
+def measure(model: Clusterer, x: np.ndarray, y: np.ndarray, dtype: str, checkpoint: Path) -> dict:
+    """Fit, then score the end and, where there is one, the k-means start it refined."""
+    start = {}
+
+    def keep_start(estimator: Clusterer, record: dict) -> None:
+        # The first refined epoch still carries the labels of its start.
+        if record["phase"] == "refine" and record["epoch"] == 0:
+            start["labels"] = estimator.labels_
+            np.save(checkpoint.with_suffix(".start.npy"), estimator.labels_)
+
+    reduced = dtype == "bfloat16 autocast"
+    # Autocast keeps the cast weights for the length of the block: stale after one step.
+    precision = torch.autocast(model_device(model), torch.bfloat16, reduced, cache_enabled=False)
+    begin = time.perf_counter()
+    with precision:
+        model.fit(x, watch=keep_start, checkpoint=checkpoint)
+    wall = time.perf_counter() - begin
+    kept = checkpoint.with_suffix(".start.npy")
+    if kept.exists():  # written by this run or by the interrupted one before it
+        start["labels"] = np.load(kept)
+        kept.unlink()
+    seconds = {name: round(value, 1) for name, value in model.seconds_.items()}
+    return {
+        "device": device_name(model),
+        "threads": torch.get_num_threads(),
+        "commit": commit(),
+        "versions": {name: version(name) for name in ("torch", "numpy", "scikit-learn", "dclib")},
+        "seconds": {**seconds, "total": round(sum(model.seconds_.values()), 1)},
+        "wall_seconds": round(wall, 1),
+        "scores": scores(y, model.labels_),
+        "start": scores(y, start["labels"]) if start else None,
+        "epochs": model.n_iter_,
+        "stop_reason": model.stop_reason_,
+    }
+
+
+def scores(y: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """All scores as fractions."""
+    return {
+        "acc": round(metrics.clustering_accuracy(y, labels), 4),
+        "nmi": round(float(metrics.normalized_mutual_info_score(y, labels)), 4),
+        "ari": round(float(metrics.adjusted_rand_score(y, labels)), 4),
+        "majority_acc": round(metrics.majority_accuracy(y, labels), 4),
+    }
+
+
+def read_rows(path: Path) -> list[dict]:
+    """Read a results file; none there is no row."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def checkpoint_of(results: Path, row: dict) -> Path:
+    """Name the file of an unfinished run by what decides its outcome."""
+    keys = ("algorithm", "data", "seed", "settings", "dtype", "data_sha256")
+    digest = hashlib.sha256(json.dumps([row[key] for key in keys]).encode()).hexdigest()[:12]
+    return results.parent / f"unfinished-{digest}.pt"
+
+
+def model_device(model: Clusterer) -> str:
+    """The kind of device that a fit will choose."""
+    if model.device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(model.device).type
+
+
+def device_name(model: Clusterer) -> str:
+    """The device as a reader knows it."""
+    if model_device(model) == "cuda":
+        return torch.cuda.get_device_name()
+    return f"CPU ({platform.machine()})"
+
+
+def commit() -> str:
+    """The commit of the code, marked where files differ from it."""
+    try:
+        command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+        return subprocess.check_output(command, text=True, cwd=HERE).strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+if __name__ == "__main__":
+    main()
