@@ -37,6 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     loaded = getattr(data, options.data)()
     x = loaded.x.astype(options.dtype.removesuffix(" autocast").replace("bfloat16", "float32"))
     results = Path(options.results or HERE / "results" / f"{options.data}.jsonl")
+    results.parent.mkdir(parents=True, exist_ok=True)
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         model = make(
             n_clusters=loaded.n_classes,
