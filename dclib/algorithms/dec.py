@@ -42,15 +42,15 @@ class DEC(Clusterer):
     """
 
     n_clusters: Size = 8
-    layers: Sizes = (500, 500, 2000, 10)  # Sec. 4.3: the encoder behind the input
-    layer_epochs: Count = 0  # Sec. 4.3: 50,000 steps a layer
-    pretrain_epochs: Count = 100  # Sec. 4.3: 100,000 steps, 366 epochs of MNIST
-    pretrain_lr: Rate = 1.0  # on the mean over pixels; Sec. 4.3: 0.1, falling
-    n_init: Size = 20  # Sec. 4.3: restarts of k-means
+    layers: Sizes = (500, 500, 2000, 10)  # DEC Sec. 4.3: the encoder behind the input
+    layer_epochs: Count = 0  # DEC Sec. 4.3: 50,000 steps a layer
+    pretrain_epochs: Count = 100  # DEC Sec. 4.3: 100,000 steps, 366 epochs of MNIST
+    pretrain_lr: Rate = 1.0  # on the mean over pixels; DEC Sec. 4.3: 0.1, falling
+    n_init: Size = 20  # DEC Sec. 4.3: restarts of k-means
     refine_epochs: Count = 100
-    lr: Rate = 0.01  # Sec. 4.3
-    tol: Share = 0.001  # Sec. 4.3: stop when fewer labels than this change
-    batch_size: Size = 256  # Sec. 4.3
+    lr: Rate = 0.01  # DEC Sec. 4.3
+    tol: Share = 0.001  # DEC Sec. 4.3: stop when fewer labels than this change
+    batch_size: Size = 256  # DEC Sec. 4.3
     device: str = "auto"
     random_state: int | np.random.RandomState | None = None
     verbose: Count = 0
@@ -91,14 +91,14 @@ class DEC(Clusterer):
         weights = [*encoder.parameters(), *centers.parameters()]
         optimizer = torch.optim.SGD(weights, lr=self.lr, momentum=0.9, fused=True)
         for epoch in self.epochs(self.refine_epochs, "refine", optimizer):
-            q = self.assign(x)  # Eq. 1, over all n samples
+            q = self.assign(x)  # DEC Eq. 1, over all n samples
             moved = self.relabel(q)
             if epoch.number > 0 and moved < self.tol:
                 self.stop_reason_ = f"refine: {moved:.2%} of the labels moved, tol={self.tol:.2%}"
                 break
-            p = sharpen(q)  # Eq. 3, over all n samples
+            p = sharpen(q)  # DEC Eq. 3, over all n samples
             for i in batches(len(x), self.batch_size):
-                loss = assignment_kl(p[i], centers(encoder(x[i])))  # Eq. 2
+                loss = assignment_kl(p[i], centers(encoder(x[i])))  # DEC Eq. 2
                 descend(loss, optimizer)
                 epoch.log(kl=loss)
         self.relabel(self.assign(x))

@@ -44,16 +44,16 @@ class IDEC(Clusterer):
     """
 
     n_clusters: Size = 8
-    layers: Sizes = (500, 500, 2000, 10)  # as DEC: the encoder behind the input
-    layer_epochs: Count = 0  # as DEC: 50,000 steps a layer
-    pretrain_epochs: Count = 100  # as DEC: 100,000 steps, 366 epochs of MNIST
-    pretrain_lr: Rate = 1.0  # on the mean over pixels; as DEC: 0.1, falling
-    n_init: Size = 20  # as DEC: restarts of k-means
+    layers: Sizes = (500, 500, 2000, 10)  # DEC Sec. 4.3: the encoder behind the input
+    layer_epochs: Count = 0  # DEC Sec. 4.3: 50,000 steps a layer
+    pretrain_epochs: Count = 100  # DEC Sec. 4.3: 100,000 steps, 366 epochs of MNIST
+    pretrain_lr: Rate = 1.0  # on the mean over pixels; DEC Sec. 4.3: 0.1, falling
+    n_init: Size = 20  # DEC Sec. 4.3: restarts of k-means
     refine_epochs: Count = 100
     gamma: Weight = 0.1  # weight of the clustering loss: a number or a schedule
     lr: Rate = 0.001
-    tol: Share = 0.001  # stop when fewer labels than this change
-    batch_size: Size = 256
+    tol: Share = 0.001  # DEC Sec. 4.3: stop when fewer labels than this change
+    batch_size: Size = 256  # DEC Sec. 4.3
     device: str = "auto"
     random_state: int | np.random.RandomState | None = None
     verbose: Count = 0
@@ -94,16 +94,16 @@ class IDEC(Clusterer):
         optimizer = torch.optim.Adam(self.net_.parameters(), lr=self.lr, fused=True)
         gamma = schedule(self.gamma)
         for epoch in self.epochs(self.refine_epochs, "refine", optimizer):
-            q = self.assign(x)  # over all n samples
+            q = self.assign(x)  # DEC Eq. 1, over all n samples
             moved = self.relabel(q)
             if epoch.number > 0 and moved < self.tol:
                 self.stop_reason_ = f"refine: {moved:.2%} of the labels moved, tol={self.tol:.2%}"
                 break
-            p = sharpen(q)  # over all n samples
+            p = sharpen(q)  # DEC Eq. 3, over all n samples
             for i in batches(len(x), self.batch_size):
                 z = auto.encoder(x[i])
                 reconstruction = squared_error(auto.decoder(z), x[i]) / x.shape[1]  # L_r
-                kl = assignment_kl(p[i], centers(z))  # L_c
+                kl = assignment_kl(p[i], centers(z))  # L_c, DEC Eq. 2
                 descend(reconstruction + gamma(epoch.t) * kl, optimizer)
                 epoch.log(reconstruction=reconstruction, kl=kl)
         self.relabel(self.assign(x))
