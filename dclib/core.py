@@ -19,6 +19,7 @@ from sklearn.base import (
     ClusterMixin,
     TransformerMixin,
 )
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 from tqdm import tqdm
@@ -51,16 +52,18 @@ def phase(method: Callable[[Any, Tensor], None]) -> Callable[[Any, Any], Any]:
     @functools.wraps(method)
     def call(self: Clusterer, X: Any) -> Any:
         name = method.__name__
+        if name != "build" and not hasattr(self, "net_"):
+            raise NotFittedError(f"{type(self).__name__}: {name} before build, expected build(X)")
         x = X if self._fitting else self._read(X, reset=name == "build")
         if name == "build":
             self._begin(x)
-        elif self._resumed and f"{name}()" in self._done:
+        elif self._resumed and name in self._done:
             return self
         with runtime.seeded(self.seed_, name, device=x.device):
-            start = time.perf_counter()
+            self._clock = name, time.perf_counter() - self.seconds_.get(name, 0.0)
             method(self, x)
-            self.seconds_[name] = self.seconds_.get(name, 0.0) + time.perf_counter() - start
-        self._done = [*self._done, f"{name}()"]
+            self._read_clock()
+        self._done = [*self._done, name]
         if name == "build":
             self.net_.to(x.device)
             if self._resumed:
@@ -151,7 +154,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
 
     def transform(self, X: Any) -> np.ndarray:
         """Codes (n, m) of the rows of X (n, d)."""
-        check_is_fitted(self)
+        check_is_fitted(self, "net_")  # also between the phases, before there are labels
         return self.embed(self._read(X, reset=False)).cpu().numpy()
 
     @property
@@ -173,6 +176,8 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
         state = store.read(Path(path))
         if state["algorithm"] != cls.__name__:
             raise ValueError(f"{path} holds {state['algorithm']}, expected {cls.__name__}")
+        if state["labels"] is None:
+            raise ValueError(f"{path} holds an unfinished fit, expected one that has its labels")
         estimator = cls(**{**store.decode(state["settings"]), "device": device})
         check.settings(estimator)
         estimator.n_features_in_ = state["n_features"]
@@ -204,7 +209,6 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
                     self._watch(self, record)
             if self._checkpoint is not None:
                 self._keep(name, epoch, optimizers)
-        self._done = [*self._done, name]
 
     def relabel(self, q: Tensor) -> float:
         """Set `labels_` to the most probable clusters of q (n, k); return the share that moved."""
@@ -243,6 +247,10 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
 
     # ---- begin, keep, go on
 
+    def _read_clock(self) -> None:
+        name, begin = self._clock
+        self.seconds_[name] = time.perf_counter() - begin
+
     def _begin(self, x: Tensor) -> None:
         vars(self).pop("labels_", None)
         self.seed_ = runtime.seed(self.random_state)
@@ -250,6 +258,8 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
         self.stop_reason_ = "not run"
         if self._checkpoint is None:
             return
+        if not self._checkpoint.parent.is_dir():
+            raise ValueError(f"checkpoint={str(self._checkpoint)!r}, expected an existing folder")
         self._data = store.fingerprint(x)
         if self._checkpoint.exists():
             self._resumed = store.read(self._checkpoint)
@@ -259,7 +269,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
     def _compare(self, found: dict) -> None:
         """Refuse to go on from a checkpoint of another algorithm, other settings or other data."""
         ours = {"algorithm": type(self).__name__, "data": self._data, **self._settings()}
-        theirs = {"algorithm": found["algorithm"], "data": found["data"], **found["settings"]}
+        theirs = {"algorithm": found["algorithm"], "data": found.get("data"), **found["settings"]}
         free = {"device", "verbose"} | ({"random_state"} if self.random_state is None else set())
         differ = [name for name in ours if name not in free and ours[name] != theirs.get(name)]
         if differ:
@@ -280,7 +290,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
             "feature_names": [str(name) for name in getattr(self, "feature_names_in_", ())],
             "net": self.net_.state_dict(),
             "labels": None if labels is None else torch.from_numpy(labels),
-            "history": self.history_,
+            "history": [store.encode(record) for record in self.history_],
             "seconds": self.seconds_,
             "stop_reason": self.stop_reason_,
             "done": self._done,
@@ -302,13 +312,14 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
             "optimizers": [optimizer.state_dict() for optimizer in optimizers],
             "random": runtime.random_states(self._device),
         }
+        self._read_clock()
         store.write({**self._state(), **point}, self._checkpoint)
 
     def _start(self, name: str, total: int, optimizers: tuple) -> int:
         """First epoch of a loop: 0, or where the checkpoint left it."""
         if self._resumed is None:
             return 0
-        if name in self._done:
+        if name != self._resumed["loop"]:
             return total
         for optimizer, state in zip(optimizers, self._resumed["optimizers"], strict=True):
             optimizer.load_state_dict(state)

@@ -62,7 +62,7 @@ def batches(n: int, size: int) -> tuple[Tensor, ...]:
     >>> sorted(torch.cat(batches(5, size=2)).tolist())
     [0, 1, 2, 3, 4]
     """
-    return torch.randperm(n).split(size)
+    return torch.randperm(n).split(int(size))  # PyTorch takes no whole number of NumPy's here
 
 
 def descend(loss: Tensor, *optimizers: torch.optim.Optimizer) -> None:

@@ -28,7 +28,7 @@ def device(name: str, dtype: torch.dtype) -> torch.device:
         return torch.device("cpu")
     try:
         chosen = torch.device(name)
-        torch.empty(0, device=chosen)
+        torch.empty(0, device=chosen).cpu()  # "meta" holds no numbers to bring back
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]
         usable = "expected 'auto', 'cpu' or a device of this machine"
@@ -50,7 +50,8 @@ def seed(random_state: int | np.random.RandomState | None) -> int:
         return int(np.random.default_rng().integers(2**31))
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**31 - 1))
-    if isinstance(random_state, int | np.integer) and random_state >= 0:
+    whole = isinstance(random_state, int | np.integer) and not isinstance(random_state, bool)
+    if whole and random_state >= 0:
         return int(random_state)
     raise ValueError(
         f"random_state={random_state!r}, expected None, a whole number of at least 0 "
@@ -71,8 +72,18 @@ def seeded(*parts: object, device: torch.device | None = None) -> Iterator[None]
     """
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
     with untouched(device):
-        torch.manual_seed(int.from_bytes(digest[:7], "big"))
+        _manual_seed(int.from_bytes(digest[:7], "big"), device)
         yield
+
+
+def _manual_seed(number: int, device: torch.device | None) -> None:
+    """Seed the CPU and `device`; `torch.manual_seed` would seed every other GPU too."""
+    torch.default_generator.manual_seed(number)
+    if device is not None and device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(number)
+    elif device is not None and device.type == "mps":
+        torch.mps.manual_seed(number)
 
 
 def untouched(device: torch.device | None = None) -> contextlib.AbstractContextManager:

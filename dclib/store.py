@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pickle
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,21 +22,29 @@ def fingerprint(x: Tensor) -> str:
     return digest.hexdigest()
 
 
-def encode(settings: dict) -> dict:
-    """Schedules as plain dicts: a file must hold no code."""
-    return {
-        name: {"schedule": type(value).__name__, **asdict(value)} if is_dataclass(value) else value
-        for name, value in settings.items()
-    }
+def encode(values: dict) -> dict:
+    """Schedules as plain dicts, NumPy's numbers as Python's: a file must hold no code."""
+    return {name: _plain(value) for name, value in values.items()}
 
 
-def decode(settings: dict) -> dict:
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {"schedule": type(value).__name__, **encode(asdict(value))}
+    if isinstance(value, tuple | list):
+        return type(value)(map(_plain, value))
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+
+
+def decode(values: dict) -> dict:
     """Undo `encode`."""
-    return {name: _schedule(**v) if isinstance(v, dict) else v for name, v in settings.items()}
+    return {name: _rich(value) for name, value in values.items()}
 
 
-def _schedule(schedule: str, **numbers: float) -> schedules.Schedule:
-    return getattr(schedules, schedule)(**numbers)
+def _rich(value: Any) -> Any:
+    if isinstance(value, dict):
+        numbers = dict(value)
+        return getattr(schedules, numbers.pop("schedule"))(**numbers)
+    return type(value)(map(_rich, value)) if isinstance(value, tuple | list) else value
 
 
 def write(state: dict, path: Path) -> None:
@@ -53,11 +62,10 @@ def read(path: Path) -> dict:
     expected = "expected a file that dclib wrote"
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
-    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        reason = str(error).splitlines()[0] if str(error) else "empty"
-        raise ValueError(f"{path} cannot be read ({reason}); {expected}") from None
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # a damaged file makes its reader fail in many ways
+        raise ValueError(f"{path} cannot be read ({type(error).__name__}); {expected}") from error
     if not isinstance(state, dict) or "algorithm" not in state:
         raise ValueError(f"{path} holds a {type(state).__name__}; {expected}")
     return state

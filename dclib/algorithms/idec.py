@@ -46,7 +46,7 @@ class IDEC(Clusterer):
     n_clusters: Size = 8
     layers: Sizes = (500, 500, 2000, 10)  # DEC Sec. 4.3: the encoder behind the input
     layer_epochs: Count = 0  # DEC Sec. 4.3: 50,000 steps a layer
-    pretrain_epochs: Count = 100  # DEC Sec. 4.3: 100,000 steps, 366 epochs of MNIST
+    pretrain_epochs: Count = 200  # DEC Sec. 4.3: 100,000 steps, 366 epochs of MNIST
     pretrain_lr: Rate = 1.0  # on the mean over pixels; DEC Sec. 4.3: 0.1, falling
     n_init: Size = 20  # DEC Sec. 4.3: restarts of k-means
     refine_epochs: Count = 100

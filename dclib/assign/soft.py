@@ -22,17 +22,17 @@ def squared_distances(z: Tensor, centers: Tensor) -> Tensor:
     return (z[:, None, :] - centers).square().sum(2)  # exact at 0, unlike |z|^2 - 2 z c + |c|^2
 
 
-def student_t(z: Tensor, centers: Tensor, alpha: float = 1.0) -> Tensor:
-    """Probability of each cluster under Student's t with `alpha` degrees of freedom.
+def student_t(z: Tensor, centers: Tensor, nu: float = 1.0) -> Tensor:
+    """Probability of each cluster under Student's t with `nu` degrees of freedom.
 
     Shapes: z (n, m), centers (k, m). Returns q (n, k), rows sum to 1. Source: Xie et al. 2016
-    (DEC), Eq. 1; alpha = 1 there.
+    (DEC), Eq. 1, where nu is called alpha and is 1.
 
     >>> import torch
     >>> student_t(torch.tensor([[0.0]]), torch.tensor([[0.0], [1.0]]))
     tensor([[0.6667, 0.3333]])
     """
-    similarity = (1 + squared_distances(z, centers) / alpha).pow(-(alpha + 1) / 2)  # Eq. 1
+    similarity = (1 + squared_distances(z, centers) / nu).pow(-(nu + 1) / 2)  # Eq. 1
     return similarity / similarity.sum(1, keepdim=True)
 
 

@@ -1,6 +1,6 @@
 """Data sets: `Data(x, y, name, ...)`, built in, generated or downloaded once."""
 
-from dclib.data.core import Data
+from dclib.data.base import Data
 from dclib.data.fonts import FONTS, glyphs
 from dclib.data.real import fashion_mnist, mnist, usps
 from dclib.data.toy import blobs, digits, lifted_blobs, moons, rings

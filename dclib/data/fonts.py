@@ -12,7 +12,7 @@ from matplotlib.font_manager import FontProperties, get_font
 from matplotlib.textpath import TextPath
 from scipy.ndimage import distance_transform_edt, map_coordinates
 
-from dclib.data.core import Data, float_type, generator, number, shuffled_labels, whole
+from dclib.data.base import Data, float_type, generator, number, shuffled_labels, whole
 
 # The text fonts among matplotlib's; the others hold mathematical signs or old-style figures.
 FONTS = (
@@ -23,8 +23,9 @@ FONTS = (
     *("STIXGeneral", "STIXGeneralItalic", "STIXGeneralBol", "STIXGeneralBolIta"),
     *("cmr10", "cmti10", "cmb10", "cmss10", "cmtt10"),
 )
-CELLS = 96  # a digit 0 is as many cells of the fine grid high
+CELLS = 64  # a digit 0 is as many cells of the fine grid high
 SIDE = 2 * CELLS  # of the fine grid, which is wider than any image
+PARTS = 2  # a pixel is the mean of 2×2 parts, so that thin strokes keep their ink
 HEIGHT = 0.65  # of a digit 0 in an image, as a part of the image's height
 
 
@@ -34,7 +35,7 @@ def glyphs(
     characters: str = "0123456789",
     *,
     rotation: float = 15.0,
-    shift: float = 1.0,
+    shift: float = 0.5,
     scale: float = 0.15,
     stroke: float = 0.25,
     noise: float = 0.1,
@@ -45,15 +46,17 @@ def glyphs(
     """Draw characters in many fonts, turned, moved, sized, thickened and noised by known amounts.
 
     Returns n samples of d=`size`² pixels in [0, 1], ink 1 on paper 0, in k=`len(characters)`
-    classes of equal size. A pixel is one of 256 grey levels, which makes the bytes the same on
-    every CPU. Each `factors[name]` has n values, drawn evenly and apart from each other:
+    classes, the sizes of which differ by one at most. A pixel has one of 256 grey levels, which
+    makes the bytes the same on every CPU. `factors` has n values of each, drawn uniformly and
+    independently:
 
     - `font`: row of `FONTS`, among `fonts` or, for None, all of `FONTS`
     - `rotation`: degrees counter-clockwise, within ±`rotation`
     - `shift_x`, `shift_y`: pixels right and down, within ±`shift`
     - `scale`: size relative to upright text, within 1 ± `scale`
     - `stroke`: pixels by which the outline moves out or, below 0, in; within ±`stroke`
-    - `noise`: standard deviation of this image's pixel noise, from 0 to `noise`
+    - `noise`: standard deviation of this image's pixel noise, from 0 to `noise`; what leaves
+      [0, 1] is cut
 
     Any strength may be 0. The same seed gives the same fonts and, for every strength, the same
     places in its interval: changing one factor leaves the others alone.
@@ -64,33 +67,31 @@ def glyphs(
     >>> data.classes, sorted(data.factors)
     (('A', 'B'), ['font', 'noise', 'rotation', 'scale', 'shift_x', 'shift_y', 'stroke'])
     """
-    n, size, dtype = whole("n", n, 1), whole("size", size, 4), float_type(dtype)
-    strengths = [
-        number("rotation", rotation),
-        *[number("shift", shift)] * 2,
-        number("scale", scale, below=1),
-        number("stroke", stroke),
-        number("noise", noise),
-    ]
     rows = _font_rows(fonts)
     _check_characters(characters, rows)
+    n, size = whole("n", n, len(characters)), whole("size", size, 4)
+    dtype = float_type(dtype)
+    rotation, shift = number("rotation", rotation), number("shift", shift)
+    scale, stroke = number("scale", scale, below=1), number("stroke", stroke)
+    noise = number("noise", noise)
 
     rng = generator(random_state)
     y = shuffled_labels(n, len(characters), rng)
     font = rows[rng.integers(len(rows), size=n)]
-    places = rng.uniform(-1, 1, (len(strengths), n)) * np.array(strengths)[:, None]
-    factors = dict(zip(("rotation", "shift_x", "shift_y", "scale", "stroke"), places, strict=False))
-    factors["scale"] = 1 + factors["scale"]
-    factors["noise"] = (places[-1] + strengths[-1]) / 2  # from [-noise, noise] to [0, noise]
-
+    turned, right, down, larger, bolder, noisier = rng.uniform(-1, 1, (6, n))
+    factors = {
+        "rotation": rotation * turned,
+        "shift_x": shift * right,
+        "shift_y": shift * down,
+        "scale": 1 + scale * larger,
+        "stroke": stroke * bolder,
+    }
     ink = np.empty((n, size, size))
     for row, label in np.unique(np.column_stack([font, y]), axis=0):
         i = np.flatnonzero((font == row) & (y == label))
-        ink[i] = _draw(
-            _distance(FONTS[row], characters[label]),
-            size,
-            *(factors[name][i] for name in ("rotation", "shift_x", "shift_y", "scale", "stroke")),
-        )
+        placed = {name: values[i] for name, values in factors.items()}
+        ink[i] = _draw(_distance(FONTS[row], characters[label]), size, **placed)
+    factors["noise"] = noise * (1 + noisier) / 2
     ink += factors["noise"][:, None, None] * rng.standard_normal(ink.shape)
     x = np.round(255 * ink.clip(0, 1)).reshape(n, -1) / 255  # grey levels, as a camera gives them
     return Data(
@@ -114,20 +115,21 @@ def _draw(
     stroke: np.ndarray,
 ) -> np.ndarray:
     """Place one character (SIDE, SIDE) in b images (b, size, size), one for each set of factors."""
-    center = np.arange(size) + 0.5 - size / 2
+    center = (np.arange(PARTS * size) + 0.5) / PARTS - size / 2
     right = center[None, None, :] - shift_x[:, None, None]
     down = center[None, :, None] - shift_y[:, None, None]
     cos, sin = (f(np.deg2rad(rotation))[:, None, None] for f in (np.cos, np.sin))
-    # A pixel shows the place of the character that moves onto it, so every motion is undone.
+    # A part shows the place of the character that moves onto it, so every motion is undone.
     zoom = CELLS / (HEIGHT * size) / scale[:, None, None]  # cells a pixel
     column = (cos * right - sin * down) * zoom + (SIDE - 1) / 2
     row = (sin * right + cos * down) * zoom + (SIDE - 1) / 2
     away = map_coordinates(distance, [row, column], order=1, cval=-SIDE)
-    # A pixel whose centre lies half a pixel inside the outline is all ink, half outside all paper.
-    return np.clip(0.5 + away / zoom + stroke[:, None, None], 0, 1)
+    # A part whose centre lies half its width inside the outline is all ink, half outside all paper.
+    parts = np.clip(0.5 + PARTS * (away / zoom + stroke[:, None, None]), 0, 1)
+    return parts.reshape(-1, size, PARTS, size, PARTS).mean(axis=(2, 4))
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=1024)
 def _distance(font: str, character: str) -> np.ndarray:
     """Measure in cells how far inside the outline each cell lies; outside is below 0."""
     x, y = np.concatenate(_outline(font, character)).T
@@ -185,8 +187,9 @@ def _check_characters(characters: str, rows: np.ndarray) -> None:
         raise ValueError(f"characters={characters!r}, expected a string of different characters")
     for row in rows:
         for character in characters:
-            known = get_font(_file(FONTS[row])).get_char_index(ord(character))
-            if not known or not _outline(FONTS[row], character):
+            font = get_font(_file(FONTS[row]))
+            known = font.get_char_index(ord(character))
+            if not known or not font.load_char(ord(character)).width:  # no width: a space
                 raise ValueError(
                     f"characters={characters!r}, expected only characters with an outline in "
                     f"every font; {FONTS[row]} has none for {character!r}"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from dclib.data.core import Data, float_type
+from dclib.data.base import Data, float_type
 from dclib.data.fetch import Remote, fetch
 
 
@@ -94,7 +95,7 @@ def read_idx(path: Path | str, ndim: int) -> np.ndarray:
     """
     try:
         raw = gzip.decompress(Path(path).read_bytes())
-    except (gzip.BadGzipFile, EOFError, gzip.zlib.error) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{path} is not a whole gzip file: {error}") from None
     header = 4 + 4 * ndim
     magic = bytes([0, 0, 8, ndim])  # 8: unsigned bytes

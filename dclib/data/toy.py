@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist, pdist
 from scipy.special import expit
 from sklearn.datasets import load_digits
 
-from dclib.data.core import Data, float_type, generator, number, settled, shuffled_labels, whole
+from dclib.data.base import Data, float_type, generator, number, settled, shuffled_labels, whole
 
 
 def digits(*, dtype: object = np.float64) -> Data:
@@ -50,7 +50,7 @@ def blobs(
 
     Returns n samples of d=`n_features` numbers in k=`n_classes` classes. `spread` is the standard
     deviation of every cluster, or k of them; `weights` are the k relative class sizes, equal for
-    None. Another spread or separation moves the same points: their random numbers stay the same.
+    None. For one seed, another spread or separation stretches the same picture.
 
     >>> data = blobs(n=300, n_classes=3)
     >>> data.x.shape, np.bincount(data.y).tolist()
@@ -58,13 +58,12 @@ def blobs(
     >>> np.bincount(blobs(n=100, n_classes=2, weights=[9, 1]).y).tolist()
     [90, 10]
     """
-    n, k, d = whole("n", n, 1), whole("n_classes", n_classes, 1), whole("n_features", n_features, 1)
-    separation, dtype = number("separation", separation), float_type(dtype)
+    k, d = whole("n_classes", n_classes, 1), whole("n_features", n_features, 1)
+    n, separation, dtype = whole("n", n, k), number("separation", separation), float_type(dtype)
     spreads = _one_per_class("spread", spread, k)
+    weights = _one_per_class("weights", 1.0 if weights is None else weights, k)
     rng = generator(random_state)
-    y = shuffled_labels(n, k, rng)
-    if weights is not None:
-        y = _weighted_labels(n, _one_per_class("weights", weights, k))[rng.permutation(n)]
+    y = rng.permutation(_weighted_labels(n, weights))
     centers = _spaced_centers(k, d, rng)
     centers *= separation / pdist(centers).min(initial=np.inf)  # a single centre goes to 0
     x = centers[y] + spreads[y, None] * rng.standard_normal((n, d))
@@ -115,8 +114,8 @@ def rings(
     >>> sorted(set(np.hypot(data.x[:, 0], data.x[:, 1]).round(3).tolist()))
     [1.0, 2.0, 3.0]
     """
-    n, k = whole("n", n, 1), whole("n_rings", n_rings, 1)
-    noise, dtype = number("noise", noise), float_type(dtype)
+    k = whole("n_rings", n_rings, 1)
+    n, noise, dtype = whole("n", n, k), number("noise", noise), float_type(dtype)
     rng = generator(random_state)
     y = shuffled_labels(n, k, rng)
     angle = _evenly(y, 0, 2 * np.pi, endpoint=False)
@@ -131,7 +130,8 @@ def lifted_blobs(
     n: int = 2000,
     n_classes: int = 4,
     n_features: int = 100,
-    separation: float = 8.0,
+    spread: float = 0.3,
+    separation: float = 2.0,
     offset: float = 8.0,
     *,
     random_state: int = 0,
@@ -141,9 +141,9 @@ def lifted_blobs(
 
     Returns n samples of d=`n_features` numbers in (0, 1) in k=`n_classes` classes. The hidden
     points h of the plane, `factors["hidden"]` (n, 2), are round Gaussian clusters of standard
-    deviation 1 at the corners of a regular polygon with sides of length `separation` around the
-    point (`offset`, `offset`). The farther from the origin, the flatter the sigmoids and the more
-    distances shrink, so `offset=0` is easy.
+    deviation `spread` at the corners of a regular polygon with sides of length `separation` around
+    the point (`offset`, `offset`). Far from the origin the sigmoids are flat: the larger `offset`,
+    the more the directions shrink, each in its own measure, and the longer the clusters get.
 
     Source: the map x = σ(U σ(W h)), with Gaussian matrices W (10, 2) and U (d, 10), is that of the
     synthetic experiment of DCN (Yang et al. 2017, arXiv 1610.04794), which has k=4 clusters of
@@ -154,15 +154,16 @@ def lifted_blobs(
     >>> data.x.shape, data.factors["hidden"].shape
     ((200, 100), (200, 2))
     """
-    n, k, d = whole("n", n, 1), whole("n_classes", n_classes, 2), whole("n_features", n_features, 1)
-    separation, offset = number("separation", separation), number("offset", offset)
-    dtype = float_type(dtype)
+    k, d = whole("n_classes", n_classes, 2), whole("n_features", n_features, 1)
+    n, dtype = whole("n", n, k), float_type(dtype)
+    spread, separation = number("spread", spread), number("separation", separation)
+    offset = number("offset", offset)
     rng = generator(random_state)
     y = shuffled_labels(n, k, rng)
     turn = np.pi * (2 * np.arange(k) + 1) / k  # for k=4: a square with sides along the axes
     radius = separation / (2 * np.sin(np.pi / k))
     corners = offset + radius * np.column_stack([np.cos(turn), np.sin(turn)])
-    hidden = settled(corners[y] + rng.standard_normal((n, 2)))
+    hidden = settled(corners[y] + spread * rng.standard_normal((n, 2)))
     w, u = rng.standard_normal((10, 2)), rng.standard_normal((d, 10))
     x = settled(expit(expit(hidden @ w.T) @ u.T))
     return Data(

@@ -55,9 +55,9 @@ def balance_kl(q: Tensor, prior: Tensor | None = None) -> Tensor:
     check.matrices(q=q)
     sizes = q.mean(0)
     if prior is None:
-        return torch.xlogy(sizes, sizes).sum() + math.log(len(sizes))
+        return (sizes * _log(sizes)).sum() + math.log(len(sizes))
     check.same_shape(prior=prior, sizes=sizes)
-    return (torch.xlogy(sizes, sizes) - sizes * _log(prior)).sum()
+    return (sizes * (_log(sizes) - _log(prior))).sum()
 
 
 def _log(probability: Tensor) -> Tensor:
