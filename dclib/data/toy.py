@@ -146,9 +146,8 @@ def lifted_blobs(
     the more the directions shrink, each in its own measure, and the longer the clusters get.
 
     Source: the map x = σ(U σ(W h)), with Gaussian matrices W (10, 2) and U (d, 10), is that of the
-    synthetic experiment of DCN (Yang et al. 2017, arXiv 1610.04794), which has k=4 clusters of
-    2,500 points each in the plane and d=100. Where the clusters lie and how wide they are is ours,
-    as is rounding to six decimals.
+    synthetic experiment of DCN (Yang et al. 2017, arXiv 1610.04794), with k=4 and d=100 as here.
+    Where the clusters lie and how wide they are is ours, as is rounding to six decimals.
 
     >>> data = lifted_blobs(n=200)
     >>> data.x.shape, data.factors["hidden"].shape
