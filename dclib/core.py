@@ -25,7 +25,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dclib import check, runtime, store
-from dclib.loop import Epoch, encode, epochs
+from dclib.loop import Epoch, epochs
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,18 @@ def phase(method: Callable[[Any, Tensor], None]) -> Callable[[Any, Any], Any]:
     """Make a method a phase: callable alone, seeded by its own name, timed, skipped when resumed.
 
     Because every phase draws from its own random numbers, `build`, `pretrain`, ... called one by
-    one give what `fit` gives.
+    one give what `fit` gives. Called alone, a phase takes `watch` as `fit` does.
     """
 
     @functools.wraps(method)
-    def call(self: Clusterer, X: Any) -> Any:
+    def call(self: Clusterer, X: Any, *, watch: Callable | None = None) -> Any:
         name = method.__name__
         if name != "build" and not hasattr(self, "net_"):
             raise NotFittedError(f"{type(self).__name__}: {name} before build, expected build(X)")
-        x = X if self._fitting else self._read(X, reset=name == "build")
+        if self._fitting:
+            x = X
+        else:
+            x, self._watch = self._read(X, reset=name == "build"), watch
         if name == "build":
             self._begin(x)
         elif self._resumed and name in self._done:
@@ -214,10 +217,6 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
         """Set `labels_` to the most probable clusters of q (n, k); return the share that moved."""
         before, self.labels_ = getattr(self, "labels_", None), q.argmax(1).cpu().numpy()
         return 1.0 if before is None else float(np.mean(before != self.labels_))
-
-    def encode(self, f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        """Apply f to all rows of x, without gradients."""
-        return encode(f, x)
 
     # ---- the door
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from dclib.assign import kmeans
 from dclib.check import Count, Rate, Size, Sizes
 from dclib.core import Clusterer, Taxonomy, phase
+from dclib.loop import encode
 from dclib.networks import Autoencoder, Centers, pretrain
 
 
@@ -82,10 +83,10 @@ class AutoencoderKMeans(Clusterer):
         self.place_centers(x)
 
     def embed(self, x: Tensor) -> Tensor:
-        return self.encode(self.net_.auto.encoder, x)
+        return encode(self.net_.auto.encoder, x)
 
     def assign(self, x: Tensor) -> Tensor:
-        return self.encode(self.net_.centers, self.embed(x))
+        return encode(self.net_.centers, self.embed(x))
 
     @property
     def cluster_centers_(self) -> np.ndarray:

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from dclib.assign import kmeans, sharpen
 from dclib.check import Count, Rate, Share, Size, Sizes
 from dclib.core import Clusterer, Taxonomy, phase
-from dclib.loop import batches, descend
+from dclib.loop import batches, descend, encode
 from dclib.losses import assignment_kl
 from dclib.networks import Autoencoder, Centers, pretrain
 
@@ -109,10 +109,10 @@ class DEC(Clusterer):
         self.refine(x)
 
     def embed(self, x: Tensor) -> Tensor:
-        return self.encode(self.net_.auto.encoder, x)
+        return encode(self.net_.auto.encoder, x)
 
     def assign(self, x: Tensor) -> Tensor:
-        return self.encode(self.net_.centers, self.embed(x))
+        return encode(self.net_.centers, self.embed(x))
 
     @property
     def cluster_centers_(self) -> np.ndarray:

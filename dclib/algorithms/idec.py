@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from dclib.assign import kmeans, sharpen
 from dclib.check import Count, Rate, Share, Size, Sizes, Weight
 from dclib.core import Clusterer, Taxonomy, phase
-from dclib.loop import batches, descend
+from dclib.loop import batches, descend, encode
 from dclib.losses import assignment_kl, squared_error
 from dclib.networks import Autoencoder, Centers, pretrain
 from dclib.schedules import schedule
@@ -114,10 +114,10 @@ class IDEC(Clusterer):
         self.refine(x)
 
     def embed(self, x: Tensor) -> Tensor:
-        return self.encode(self.net_.auto.encoder, x)
+        return encode(self.net_.auto.encoder, x)
 
     def assign(self, x: Tensor) -> Tensor:
-        return self.encode(self.net_.centers, self.embed(x))
+        return encode(self.net_.centers, self.embed(x))
 
     @property
     def cluster_centers_(self) -> np.ndarray:

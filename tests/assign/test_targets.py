@@ -1,0 +1,124 @@
+"""Targets: hand values, rivals, gradients, renumbering, bad input."""
+
+import pytest
+import torch
+from torch.autograd import gradcheck
+
+from dclib.assign import balance, sharpen, sinkhorn
+
+N, K = 7, 4
+TARGETS = [sharpen, balance, sinkhorn]
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+def assignments(n=N, k=K):
+    return torch.randn(n, k, dtype=torch.float64).softmax(1)
+
+
+# ---- what all share
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_rows_sum_to_one(target):
+    torch.testing.assert_close(target(assignments()).sum(1), torch.ones(N, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_gradient(target):
+    assert gradcheck(target, assignments().requires_grad_())
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_renumbering_the_clusters_renumbers_the_columns(target):
+    q, order = assignments(), torch.randperm(K)
+    torch.testing.assert_close(target(q[:, order]), target(q)[:, order])
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_refuses_a_single_row_of_numbers(target):
+    with pytest.raises(ValueError, match=r"has shape \(4,\), expected two dimensions"):
+        target(torch.ones(4) / 4)
+
+
+# ---- sharpen
+
+
+def test_sharpen_by_hand():
+    q = torch.tensor([[0.5, 0.5], [0.9, 0.1]])  # sizes 1.4, 0.6
+    first = torch.tensor([0.25 / 1.4, 0.25 / 0.6])
+    second = torch.tensor([0.81 / 1.4, 0.01 / 0.6])
+    expected = torch.stack([first / first.sum(), second / second.sum()])
+    torch.testing.assert_close(sharpen(q), expected)
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0, 3.5])
+def test_sharpen_equals_a_slow_double_loop(power):
+    q = assignments()
+    expected = torch.empty_like(q)
+    for i in range(N):
+        for j in range(K):
+            shares = [q[i, c] ** power / sum(q[:, c]) for c in range(K)]
+            expected[i, j] = shares[j] / sum(shares)
+    torch.testing.assert_close(sharpen(q, power), expected)
+
+
+def test_sharpen_of_a_batch_is_not_the_batch_of_sharpen():
+    q = assignments()
+    assert not torch.allclose(sharpen(q[:3]), sharpen(q)[:3])
+
+
+# ---- balance
+
+
+def test_balance_by_hand():
+    q = torch.tensor([[0.8, 0.2], [0.8, 0.2]])  # sizes 1.6 and 0.4, their roots are as 2 to 1
+    torch.testing.assert_close(balance(q), torch.tensor([[2 / 3, 1 / 3]] * 2))
+
+
+def test_balance_equals_a_slow_double_loop():
+    q = assignments()
+    expected = torch.empty_like(q)
+    for i in range(N):
+        for j in range(K):
+            shares = [q[i, c] / sum(q[:, c]) ** 0.5 for c in range(K)]
+            expected[i, j] = shares[j] / sum(shares)
+    torch.testing.assert_close(balance(q), expected)
+
+
+# ---- sinkhorn
+
+
+def test_sinkhorn_by_hand():
+    scores = torch.tensor([[4.0, 1.0], [1.0, 1.0]]).log()
+    expected = torch.tensor([[8 / 13, 5 / 13], [2 / 7, 5 / 7]])  # columns by 5, 2, then the rows
+    torch.testing.assert_close(sinkhorn(scores, epsilon=1.0, iterations=1), expected)
+
+
+def test_sinkhorn_equals_the_iteration_without_logarithms():
+    scores, epsilon = torch.randn(N, K, dtype=torch.float64), 0.5
+    q = (scores / epsilon).exp()
+    for _ in range(3):
+        q = q / q.sum(0)
+        q = q / q.sum(1, keepdim=True)
+    torch.testing.assert_close(sinkhorn(scores, epsilon), q)
+
+
+def test_sinkhorn_makes_clusters_of_equal_size():
+    q = sinkhorn(torch.randn(N, K, dtype=torch.float64), iterations=2000)
+    torch.testing.assert_close(q.sum(0), torch.full((K,), N / K, dtype=torch.float64))
+
+
+def test_sinkhorn_does_not_overflow():
+    assert sinkhorn(1000 * torch.randn(N, K), epsilon=0.01).isfinite().all()
+
+
+@pytest.mark.parametrize("epsilon", [0, -0.5])
+def test_sinkhorn_refuses_epsilon(epsilon):
+    with pytest.raises(ValueError, match=f"epsilon={epsilon}, expected a number above 0"):
+        sinkhorn(assignments(), epsilon)

@@ -1,0 +1,129 @@
+"""The benchmark command: one JSON line a run, none twice, resumed where it was interrupted."""
+
+import json
+
+import pytest
+
+from benchmarks import run
+from dclib.core import Clusterer
+
+KEYS = {
+    "algorithm", "data", "n", "seed", "settings", "device", "dtype", "commit", "versions",
+    "data_sha256", "seconds", "scores", "start", "stop_reason",
+}  # fmt: skip
+SETTINGS = ["layers=(8,2)", "pretrain_epochs=1", "n_init=1"]
+REFINED = [*SETTINGS, "refine_epochs=3", "tol=0"]
+
+
+@pytest.fixture
+def results(tmp_path):
+    return tmp_path / "new" / "digits.jsonl"
+
+
+def bench(results, algorithm="dec", settings=REFINED, more=()):
+    """Run the command and return all rows of the results file."""
+    options = ["--algorithm", algorithm, "--data", "digits", "--results", str(results), *more]
+    run.main([*options, "--device", "cpu", "--set", *settings])
+    return [json.loads(line) for line in results.read_text().splitlines()]
+
+
+def test_a_run_appends_one_line_that_says_all(results):
+    (row,) = bench(results)
+    assert row.keys() >= KEYS
+    assert (row["algorithm"], row["data"], row["n"], row["seed"]) == ("DEC", "digits", 1797, 0)
+    assert row["dtype"] == "float32"
+    assert row["device"].startswith("CPU")
+    assert row["settings"]["layers"] == [8, 2]
+    assert row["settings"]["lr"] == 0.01  # defaults stand there too
+    assert row["stop_reason"] == "refine: all 3 epochs done"
+    assert row["versions"].keys() >= {"torch", "numpy", "scikit-learn", "dclib"}
+    assert len(row["data_sha256"]) == 64
+    for scores in (row["start"], row["scores"]):
+        assert all(0 <= scores[name] <= 1 for name in ("acc", "nmi", "ari"))
+    assert {"build", "pretrain", "place_centers", "refine", "total"} == row["seconds"].keys()
+    assert [path.name for path in results.parent.iterdir()] == ["digits.jsonl"]
+
+
+def test_an_algorithm_without_refinement_has_no_start(results):
+    (row,) = bench(results, "autoencoderkmeans", SETTINGS)
+    assert row["start"] is None
+
+
+def test_what_stands_there_is_not_run_again(results, capsys):
+    first = bench(results)
+    assert bench(results) == first
+    assert "DEC on digits, seed 0: already in digits.jsonl" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("settings", "more"),
+    [
+        ([*REFINED, "lr=0.02"], []),
+        (REFINED, ["--dtype", "float64"]),
+        (REFINED, ["--dtype", "bfloat16 autocast"]),
+        (REFINED, ["--first-seed", "1"]),
+        (REFINED, ["--seeds", "2"]),  # the first of which is there
+    ],
+    ids=["settings", "float64", "bfloat16", "seed", "seeds"],
+)
+def test_what_differs_is_one_more_line(results, settings, more):
+    (first,) = bench(results)
+    rows = bench(results, settings=settings, more=more)
+    assert len(rows) == 2
+    assert rows[0] == first
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+def test_an_interrupted_run_goes_on_where_it_was(results, tmp_path, monkeypatch, epochs):
+    (whole,) = bench(tmp_path / "whole.jsonl")
+    keep, kept = Clusterer._keep, []
+
+    def keep_and_stop(self, *where):
+        keep(self, *where)
+        kept.append(where)
+        if len(kept) == epochs:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Clusterer, "_keep", keep_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        bench(results)
+    assert not results.exists()
+
+    (row,) = bench(results)
+    assert len(kept) == whole["epochs"] == 4  # no epoch ran twice
+    for name in ("scores", "start", "stop_reason", "epochs"):
+        assert row[name] == whole[name]
+    assert [path.name for path in results.parent.iterdir()] == ["digits.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--algorithm", "nope", "--data", "digits"], "invalid choice: 'nope'"),
+        (["--algorithm", "dec", "--data", "nope"], "invalid choice: 'nope'"),
+        (["--data", "digits"], "required: --algorithm"),
+        (["--algorithm", "dec", "--data", "digits", "--seeds", "two"], "invalid int value: 'two'"),
+        (["--algorithm", "dec", "--data", "digits", "--set", "lr"], "'lr', expected NAME=VALUE"),
+        (["--algorithm", "dec", "--data", "digits", "--dtype", "int8"], "invalid choice: 'int8'"),
+    ],
+    ids=["algorithm", "data", "nothing", "seeds", "set", "dtype"],
+)
+def test_bad_options_exit_with_a_message(options, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run.main(options)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("lr=0.1", ("lr", 0.1)),
+        ("layers=(8, 2)", ("layers", (8, 2))),
+        ("gamma=None", ("gamma", None)),
+        ("mode=mean", ("mode", "mean")),  # not Python: a string
+        ("name=a=b", ("name", "a=b")),
+    ],
+)
+def test_settings_are_read_as_python_would(text, expected):
+    assert run.setting(text) == expected

@@ -1,0 +1,68 @@
+"""The printed table: seeds together, settings apart, the paper's number beside ours."""
+
+import json
+
+import pytest
+
+from benchmarks import speed, table
+from benchmarks.run import HERE
+
+PUBLISHED = "algorithm,data,acc,nmi,source\nDEC,mnist,0.843,,the paper\n"
+
+
+def run(seed, acc, **changed):
+    row = {"algorithm": "DEC", "data": "mnist", "seed": seed, "settings": {"lr": 0.01}}
+    row |= {"dtype": "float32", "device": "CPU", "seconds": {"total": 60.0}}
+    row |= {"scores": {"acc": acc, "nmi": 0.5, "ari": 0.5}, "start": {"acc": acc - 0.1}}
+    return row | changed
+
+
+@pytest.fixture
+def lines(tmp_path):
+    def write(*rows):
+        results, published = tmp_path / "mnist.jsonl", tmp_path / "published.csv"
+        results.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        published.write_text(PUBLISHED)
+        return table.lines([results], published)
+
+    return write
+
+
+def test_seeds_of_one_setting_make_one_line_with_mean_and_spread(lines):
+    (line,) = lines(run(0, 0.8), run(1, 0.9))
+    assert (line["seeds"], line["ACC"], line["its start, ACC"]) == (
+        "2",
+        "0.850 ± 0.071",
+        "0.750 ± 0.071",
+    )
+    assert (line["paper, ACC"], line["minutes a seed"]) == ("0.843", "1.0")
+
+
+@pytest.mark.parametrize(
+    "changed", [{"settings": {"lr": 0.1}}, {"dtype": "float64"}, {"device": "GPU"}]
+)
+def test_what_differs_in_more_than_the_seed_is_kept_apart(lines, changed):
+    assert len(lines(run(0, 0.8), run(1, 0.9, **changed))) == 2
+
+
+def test_one_seed_says_so_and_no_start_and_no_paper_are_left_empty(lines):
+    (line,) = lines(run(0, 0.8, start=None, data="usps"))
+    assert line["ACC"] == "0.800 (one seed)"
+    assert line["its start, ACC"] == line["paper, ACC"] == ""
+
+
+def test_the_stored_results_make_a_table(capsys):
+    table.main()
+    assert capsys.readouterr().out.startswith("| data | algorithm | seeds | ACC |")
+
+
+def test_every_published_number_has_a_source():
+    rows = (HERE / "published.csv").read_text().splitlines()[1:]
+    assert rows and all("20" in row.split(",", 4)[4] for row in rows)
+
+
+def test_speed_compares_two_positive_times(capsys, monkeypatch):
+    monkeypatch.setattr(speed, "SIZES", (8, 4, 2))
+    monkeypatch.setattr("sys.argv", ["speed", "--rounds", "2", "--threads", "1"])
+    speed.main()
+    assert "training step" in capsys.readouterr().out
