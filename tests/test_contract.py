@@ -303,6 +303,16 @@ def test_watch_sees_every_epoch_with_its_line_of_history(cls):
     assert seen == estimator.history_
 
 
+def test_a_phase_called_alone_is_watched_too_and_only_this_time(cls, fitted):
+    estimator, seen = small(cls).build(X), Seen()
+    first = getattr(estimator, fitted._done[1])
+    first(X, watch=seen)
+    assert seen.records == estimator.history_ != []
+    before = len(seen.records)
+    first(X)
+    assert len(seen.records) == before
+
+
 def test_watch_changes_nothing(cls, fitted):
     def meddle(estimator, record):
         torch.rand(5)
