@@ -162,6 +162,7 @@ def scatter(
     if centers is not None:
         ax.scatter(*np.asarray(centers).T, marker="X", s=70, c="black", edgecolors="white")
     ax.set(title=title, xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)  # the axes have no unit
 
 
 def curves(ax: Axes, history: Sequence[dict], phase: str, *losses: str) -> None:

@@ -34,6 +34,7 @@ RAW = {
     "a directive": r"^\s*(?::::|```|~~~)",
     "a link": r"\]\(",
     "bold": r"\*\*\w",
+    "a table": r"\|:?--",
 }
 PROSE = """() => {
     const copy = (document.querySelector("article") ?? document.body).cloneNode(true);
