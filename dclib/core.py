@@ -179,8 +179,8 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
         state = store.read(Path(path))
         if state["algorithm"] != cls.__name__:
             raise ValueError(f"{path} holds {state['algorithm']}, expected {cls.__name__}")
-        if state["labels"] is None:
-            raise ValueError(f"{path} holds an unfinished fit, expected one that has its labels")
+        if "loop" in state:
+            raise ValueError(f"{path} holds an unfinished fit, expected what `save` wrote")
         estimator = cls(**{**store.decode(state["settings"]), "device": device})
         check.settings(estimator)
         estimator.n_features_in_ = state["n_features"]

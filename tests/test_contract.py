@@ -549,7 +549,7 @@ def diverge(estimator):
 
 def be_interrupted(estimator):
     with pytest.raises(KeyboardInterrupt):
-        estimator.fit(X + 1, watch=stop_at(4))
+        estimator.fit(X + 1, watch=stop_at(2))
 
 
 def meet_bad_data(estimator):
