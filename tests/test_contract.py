@@ -258,6 +258,13 @@ def test_codes_can_be_looked_at_between_phases(cls, fitted):
         estimator.predict(X)
 
 
+def test_build_begins_anew(cls):
+    estimator = small(cls).fit(X).build(X)
+    assert estimator.history_ == []
+    with pytest.raises(NotFittedError):
+        estimator.predict(X)
+
+
 def test_a_phase_before_build_says_so(cls, fitted):
     for name in fitted._done[1:]:
         with pytest.raises(NotFittedError, match=rf"{name} before build, expected build\(X\)"):
@@ -438,9 +445,12 @@ def test_without_a_seed_the_checkpoint_keeps_the_one_it_drew(cls, tmp_path):
 
 def test_the_time_before_an_interruption_counts(cls, tmp_path):
     interrupt(small(cls), tmp_path / "a.pt", 1)
-    (name, before), *_ = list(store.read(tmp_path / "a.pt")["seconds"].items())[1:]
-    resumed = small(cls).fit(X, checkpoint=tmp_path / "a.pt")
-    assert resumed.seconds_[name] > before > 0
+    state = store.read(tmp_path / "a.pt")
+    name = list(state["seconds"])[-1]  # the phase that was interrupted
+    assert state["seconds"][name] > 0
+    state["seconds"][name] = 1000.0
+    store.write(state, tmp_path / "a.pt")
+    assert small(cls).fit(X, checkpoint=tmp_path / "a.pt").seconds_[name] > 1000
 
 
 @pytest.mark.parametrize(
@@ -612,6 +622,14 @@ class TwoLoops(Clusterer):
 
     def assign(self, x):
         return self.embed(x).softmax(1)
+
+
+def test_relabel_gives_the_share_that_moved():
+    model = TwoLoops()
+    assert model.relabel(torch.eye(4)) == 1
+    assert model.relabel(torch.eye(4)[[0, 1, 2, 2]]) == 0.25
+    assert model.labels_.tolist() == [0, 1, 2, 2]
+    assert model.relabel(torch.eye(4)[[0, 1, 2, 2]]) == 0
 
 
 def test_resume_knows_the_loop_when_an_earlier_one_was_left_early(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor
+from torch.nn.functional import mse_loss
 
 from dclib import check
 
@@ -20,4 +21,4 @@ def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
     tensor(25.)
     """
     check.same_shape(x_hat=x_hat, x=x)
-    return (x_hat - x).square().flatten(1).sum(1).mean()
+    return mse_loss(x_hat, x, reduction="sum") / len(x)

@@ -61,7 +61,8 @@ def train_end_to_end(
     """
     for epoch in epochs:
         for i in batches(len(x), batch_size):
-            loss = squared_error(auto(corrupt(x[i])), x[i]) / x[0].numel()
+            rows = x[i]
+            loss = squared_error(auto(corrupt(rows)), rows) / rows[0].numel()
             descend(loss, optimizer)
             epoch.log(reconstruction=loss)
 
