@@ -71,6 +71,8 @@ def phase(method: Callable[[Any, Tensor], None]) -> Callable[[Any, Any], Any]:
             self.net_.to(x.device)
             if self._resumed:
                 self._restore(self._resumed)
+        if not self._fitting:
+            del self._watch  # it belonged to this call
         return self
 
     return call

@@ -318,6 +318,7 @@ def test_a_phase_called_alone_is_watched_too_and_only_this_time(cls, fitted):
     before = len(seen.records)
     first(X)
     assert len(seen.records) == before
+    assert "_watch" not in vars(estimator)  # a function there would keep it from being pickled
 
 
 def test_watch_changes_nothing(cls, fitted):
