@@ -12,6 +12,7 @@ import argparse
 import ast
 import contextlib
 import hashlib
+import inspect
 import json
 import platform
 import subprocess
@@ -26,6 +27,7 @@ from dclib import algorithms, data, metrics
 from dclib.core import Clusterer
 
 HERE = Path(__file__).parent
+TAKEN = ("n_clusters", "device", "random_state", "verbose")  # given by the data or by options
 LOADERS = [name for name in data.__all__ if name.islower()]
 ALGORITHMS = {name.lower(): getattr(algorithms, name) for name in algorithms.__all__}
 
@@ -63,7 +65,7 @@ def read_options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--algorithm", choices=sorted(ALGORITHMS), required=True)
     parser.add_argument("--data", choices=LOADERS, required=True, metavar="LOADER")
-    parser.add_argument("--seeds", type=int, default=1, help="how many, from --first-seed on")
+    parser.add_argument("--seeds", type=count, default=1, help="how many, from --first-seed on")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, help="processor threads, all of them if not given")
@@ -78,9 +80,22 @@ def read_options(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--results", help="file to append to, benchmarks/results/DATA.jsonl")
     options = parser.parse_args(arguments)
+    own = inspect.signature(ALGORITHMS[options.algorithm]).parameters
+    for name, _ in options.set:
+        if name not in own or name in TAKEN:
+            known = ", ".join(other for other in own if other not in TAKEN)
+            parser.error(f"--set {name}: {options.algorithm} has the settings {known}")
     if options.threads:
         torch.set_num_threads(options.threads)
     return options
+
+
+def count(text: str) -> int:
+    """Read a whole number of at least 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected at least 1")
+    return number
 
 
 def setting(text: str) -> tuple[str, object]:
@@ -95,8 +110,7 @@ def setting(text: str) -> tuple[str, object]:
 
 def describe(model: Clusterer, loaded: data.Data, dtype: str) -> dict:
     """What decides the outcome of a run, known before it starts."""
-    ignored = ("n_clusters", "device", "random_state", "verbose")
-    settings = {k: v for k, v in model.get_params().items() if k not in ignored}
+    settings = {k: v for k, v in model.get_params().items() if k not in TAKEN}
     return {
         "algorithm": type(model).__name__,
         "data": loaded.name,

@@ -27,5 +27,5 @@ def test_surveys_ask_only_for_what_can_be_declared():
 
 
 def test_an_unknown_survey_is_refused():
-    with pytest.raises(ValueError, match="survey='Nobody 1999', expected one of Min et al. 2018"):
+    with pytest.raises(ValueError, match=r"survey='Nobody 1999', expected one of Min et al. 2018"):
         taxonomy.table(CLASSES, "Nobody 1999")

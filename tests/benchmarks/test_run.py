@@ -102,7 +102,7 @@ def test_an_interrupted_run_goes_on_where_it_was(results, tmp_path, monkeypatch,
         (["--algorithm", "nope", "--data", "digits"], "invalid choice: 'nope'"),
         (["--algorithm", "dec", "--data", "nope"], "invalid choice: 'nope'"),
         (["--data", "digits"], "required: --algorithm"),
-        (["--algorithm", "dec", "--data", "digits", "--seeds", "two"], "invalid int value: 'two'"),
+        (["--algorithm", "dec", "--data", "digits", "--seeds", "two"], "invalid count value: 'two'"),
         (["--algorithm", "dec", "--data", "digits", "--set", "lr"], "'lr', expected NAME=VALUE"),
         (["--algorithm", "dec", "--data", "digits", "--dtype", "int8"], "invalid choice: 'int8'"),
     ],
@@ -127,3 +127,17 @@ def test_bad_options_exit_with_a_message(options, message, capsys):
 )
 def test_settings_are_read_as_python_would(text, expected):
     assert run.setting(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--set", "speed=3"], "--set speed: dec has the settings layers,"),
+        (["--set", "n_clusters=3"], "--set n_clusters: dec has"),
+        (["--seeds", "0"], "'0', expected at least 1"),
+    ],
+)
+def test_what_cannot_be_set_is_said_before_anything_runs(words, message, capsys):
+    with pytest.raises(SystemExit):
+        run.main(["--algorithm", "dec", "--data", "digits", *words])
+    assert message in capsys.readouterr().err
