@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dclib import algorithms, data, metrics
+from dclib import algorithms, data, metrics, runtime
 from dclib.core import Clusterer
 
 HERE = Path(__file__).parent
@@ -53,10 +53,11 @@ def main(arguments: list[str] | None = None) -> None:
             print(f"{make.__name__} on {loaded.name}, seed {seed}: already in {results.name}")
             continue
         print(f"{make.__name__} on {loaded.name}, {len(x)} samples, seed {seed}", flush=True)
-        row |= measure(model, x, loaded.y, options.dtype, checkpoint_of(results, row))
+        checkpoint = checkpoint_of(results, row)
+        row |= measure(model, x, loaded.y, options.dtype, checkpoint)
         with results.open("a") as file:
             file.write(json.dumps(row) + "\n")
-        checkpoint_of(results, row).unlink(missing_ok=True)
+        checkpoint.unlink(missing_ok=True)
         print(f"  start {row['start']}\n  end   {row['scores']}\n  {row['seconds']}", flush=True)
 
 
@@ -129,13 +130,12 @@ def same_run(row: dict, done: dict) -> bool:
 
 def measure(model: Clusterer, x: np.ndarray, y: np.ndarray, dtype: str, checkpoint: Path) -> dict:
     """Fit, then score the end and, where there is one, the k-means start it refined."""
-    start = {}
+    kept = checkpoint.with_suffix(".start.npy")  # outlives an interruption, as the checkpoint does
 
     def keep_start(estimator: Clusterer, record: dict) -> None:
         # The first refined epoch still carries the labels of its start.
         if record["phase"] == "refine" and record["epoch"] == 0:
-            start["labels"] = estimator.labels_
-            np.save(checkpoint.with_suffix(".start.npy"), estimator.labels_)
+            np.save(kept, estimator.labels_)
 
     reduced = dtype == "bfloat16 autocast"
     # Autocast keeps the cast weights for the length of the block: stale after one step.
@@ -144,10 +144,8 @@ def measure(model: Clusterer, x: np.ndarray, y: np.ndarray, dtype: str, checkpoi
     with precision:
         model.fit(x, watch=keep_start, checkpoint=checkpoint)
     wall = time.perf_counter() - begin
-    kept = checkpoint.with_suffix(".start.npy")
-    if kept.exists():  # written by this run or by the interrupted one before it
-        start["labels"] = np.load(kept)
-        kept.unlink()
+    start = scores(y, np.load(kept)) if kept.exists() else None
+    kept.unlink(missing_ok=True)
     seconds = {name: round(value, 1) for name, value in model.seconds_.items()}
     return {
         "device": device_name(model),
@@ -157,7 +155,7 @@ def measure(model: Clusterer, x: np.ndarray, y: np.ndarray, dtype: str, checkpoi
         "seconds": {**seconds, "total": round(sum(model.seconds_.values()), 1)},
         "wall_seconds": round(wall, 1),
         "scores": scores(y, model.labels_),
-        "start": scores(y, start["labels"]) if start else None,
+        "start": start,
         "epochs": model.n_iter_,
         "stop_reason": model.stop_reason_,
     }
@@ -180,16 +178,13 @@ def read_rows(path: Path) -> list[dict]:
 
 def checkpoint_of(results: Path, row: dict) -> Path:
     """Name the file of an unfinished run by what decides its outcome."""
-    keys = ("algorithm", "data", "seed", "settings", "dtype", "data_sha256")
-    digest = hashlib.sha256(json.dumps([row[key] for key in keys]).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(json.dumps(row).encode()).hexdigest()[:12]
     return results.parent / f"unfinished-{digest}.pt"
 
 
 def model_device(model: Clusterer) -> str:
     """The kind of device that a fit will choose."""
-    if model.device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(model.device).type
+    return runtime.device(model.device, torch.float32).type
 
 
 def device_name(model: Clusterer) -> str:

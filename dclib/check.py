@@ -17,7 +17,8 @@ class Rule:
     accepts: Callable[[Any], bool]
 
 
-def _whole(value: Any) -> bool:
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number; True and False are not."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
@@ -28,12 +29,12 @@ def _number(value: Any) -> bool:
 def _sizes(value: Any) -> bool:
     if not isinstance(value, tuple | list) or not value:
         return False
-    return all(_whole(size) and size >= 1 for size in value)
+    return all(is_whole(size) and size >= 1 for size in value)
 
 
 # An algorithm annotates its settings with these; `settings` below reads the annotations.
-Count = Annotated[int, Rule("a whole number of at least 0", lambda v: _whole(v) and v >= 0)]
-Size = Annotated[int, Rule("a whole number of at least 1", lambda v: _whole(v) and v >= 1)]
+Count = Annotated[int, Rule("a whole number of at least 0", lambda v: is_whole(v) and v >= 0)]
+Size = Annotated[int, Rule("a whole number of at least 1", lambda v: is_whole(v) and v >= 1)]
 Sizes = Annotated[tuple, Rule("a tuple of whole numbers of at least 1", _sizes)]
 Rate = Annotated[float, Rule("a finite number above 0", lambda v: _number(v) and v > 0)]
 Share = Annotated[float, Rule("a number from 0 to 1", lambda v: _number(v) and 0 <= v <= 1)]

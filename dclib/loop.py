@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import torch
@@ -35,7 +36,7 @@ class Epoch:
         """
         means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
         for name, mean in means.items():
-            if mean - mean != 0:
+            if not math.isfinite(mean):
                 raise FloatingPointError(
                     f"{name} is {mean} in epoch {self.number}; "
                     "try a smaller learning rate or scale the data"

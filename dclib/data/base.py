@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
+
+from dclib.check import is_whole
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -87,7 +89,7 @@ class Data:
 
 def whole(name: str, value: object, least: int) -> int:
     """Return a setting that has to be a whole number, or say what is wrong with it."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+    if not is_whole(value) or value < least:
         raise ValueError(f"{name}={value!r}, expected a whole number of at least {least}")
     return int(value)
 
