@@ -28,7 +28,7 @@ from dclib.core import Clusterer
 
 HERE = Path(__file__).parent
 TAKEN = ("n_clusters", "device", "random_state", "verbose")  # given by the data or by options
-LOADERS = [name for name in data.__all__ if name.islower()]
+LOADERS = [name for name in data.__all__ if name.islower() and name != "ucr"]  # ucr is many sets
 ALGORITHMS = {name.lower(): getattr(algorithms, name) for name in algorithms.__all__}
 
 

@@ -1,12 +1,16 @@
 """Data sets: `Data(x, y, name, ...)`, built in, generated or downloaded once."""
 
+from dclib.data.archive import ucr
 from dclib.data.base import Data
 from dclib.data.fonts import FONTS, glyphs
+from dclib.data.linear import subspaces, topics
 from dclib.data.real import fashion_mnist, mnist, usps
+from dclib.data.series import WAVEFORMS, waves
 from dclib.data.toy import blobs, digits, lifted_blobs, moons, rings
 
 __all__ = [
     "FONTS",
+    "WAVEFORMS",
     "Data",
     "blobs",
     "digits",
@@ -16,5 +20,9 @@ __all__ = [
     "mnist",
     "moons",
     "rings",
+    "subspaces",
+    "topics",
+    "ucr",
     "usps",
+    "waves",
 ]

@@ -8,9 +8,20 @@ import sys
 import numpy as np
 import pytest
 
-from dclib.data import Data, blobs, digits, glyphs, lifted_blobs, moons, rings
+from dclib.data import (
+    Data,
+    blobs,
+    digits,
+    glyphs,
+    lifted_blobs,
+    moons,
+    rings,
+    subspaces,
+    topics,
+    waves,
+)
 
-GENERATED = [blobs, moons, rings, lifted_blobs, glyphs]
+GENERATED = [blobs, moons, rings, lifted_blobs, glyphs, waves, subspaces, topics]
 # The numbers of the book stand on these bytes: whoever changes them has to run the notebooks anew.
 BYTES = {
     "digits": "54c54aabbd058719",
@@ -19,6 +30,9 @@ BYTES = {
     "rings": "cfed3b92409896a2",
     "lifted_blobs": "f9a22b90d87b6c84",
     "glyphs": "08095f09fae7b6bb",
+    "waves": "9dab41df2bee5783",
+    "subspaces": "c4eac86ee4d9a59c",
+    "topics": "5fb31a8a6acc1441",
 }
 
 
@@ -123,8 +137,9 @@ def test_other_seeds_and_sizes_are_refused(make, setting, value):
 
 PRINT_BYTES = """
 import json
-from dclib.data import blobs, digits, glyphs, lifted_blobs, moons, rings
-made = [make() for make in (digits, blobs, moons, rings, lifted_blobs, glyphs)]
+import sys
+from dclib import data
+made = [getattr(data, name)() for name in sys.argv[1:]]
 print(json.dumps({data.name: data.sha256[:16] for data in made}))
 """
 
@@ -145,7 +160,7 @@ def test_bytes_are_the_same_in_another_process_on_an_older_cpu():
         "OMP_NUM_THREADS": "2",
         "PYTHONHASHSEED": "7",
     }
-    command = [sys.executable, "-W", "error", "-c", PRINT_BYTES]
+    command = [sys.executable, "-W", "error", "-c", PRINT_BYTES, *BYTES]
     run = subprocess.run(
         command, env=os.environ | older, capture_output=True, text=True, check=True
     )

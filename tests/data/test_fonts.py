@@ -173,6 +173,15 @@ def test_a_changed_strength_leaves_the_other_factors_alone(name):
     assert usual.sha256 != changed.sha256
 
 
+def test_factors_draw_the_image():
+    """Each factor does what the hand-placed drawings of the tests above do."""
+    data = glyphs(n=60, characters="47", noise=0)
+    for i in range(60):
+        factors = {name: data.factors[name][i] for name in UPRIGHT}
+        image = draw("47"[data.y[i]], 16, FONTS[data.factors["font"][i]], **factors)
+        np.testing.assert_array_equal(data.images[i], np.round(255 * image) / 255)
+
+
 def test_shift_moves_the_centre_of_mass_by_as_much():
     still = glyphs(n=200, size=24, **STILL)
     moved = glyphs(n=200, size=24, **STILL | {"shift": 2.0})

@@ -13,7 +13,7 @@ import numpy as np
 import pooch
 import pytest
 
-from dclib.data import fashion_mnist, mnist, real, usps
+from dclib.data import archive, fashion_mnist, mnist, real, ucr, usps
 from dclib.data.fetch import Remote, fetch
 from dclib.data.real import read_idx
 
@@ -90,6 +90,33 @@ def test_first_mnist_image_is_upright():
     ]
 
 
+@needs_files
+@pytest.mark.parametrize(
+    ("name", "d", "sizes", "n_train", "first"),
+    [
+        ("CBF", 128, [310, 310, 310], 30, [0, 0, 0, 2, 1]),
+        ("ECG200", 96, [67, 133], 100, [0, 1, 0, 0, 1]),
+        ("GunPoint", 150, [100, 100], 50, [1, 1, 0, 0, 1]),
+        ("SyntheticControl", 60, [100] * 6, 300, [0, 0, 0, 0, 0]),
+    ],
+)
+def test_published_series(name, d, sizes, n_train, first):
+    data, train, test = ucr(name), ucr(name, "train"), ucr(name, "test")
+    assert data.name == name
+    assert data.source
+    assert data.shape == ()
+    assert data.x.shape == (sum(sizes), d)
+    assert (data.x.dtype, data.y.dtype) == (np.float32, np.int64)
+    assert np.bincount(data.y).tolist() == sizes
+    assert data.classes[0] == ("-1" if name == "ECG200" else "1")
+    assert len(train) == n_train
+    assert train.y[:5].tolist() == first
+    np.testing.assert_array_equal(data.x, np.concatenate([train.x, test.x]))
+    np.testing.assert_array_equal(data.y, np.concatenate([train.y, test.y]))
+    deviations = data.x.std(axis=1)  # the archive's series are standardised, one by one
+    assert np.median(deviations) == pytest.approx(1, abs=0.01)
+
+
 # Reading, without the files
 
 
@@ -140,6 +167,39 @@ def test_bad_settings_are_refused(load):
         load("valid")
     with pytest.raises(ValueError, match=r"dtype=.*int.*, expected float32 or float64"):
         load(dtype=int)
+
+
+def test_series_are_read_in_order_and_their_labels_counted_from_0(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "fetch", lambda remote: tmp_path / Path(remote.path).name)
+    (tmp_path / "ECG200_TRAIN.tsv").write_text("1\t0.1\t-2e-3\n")
+    (tmp_path / "ECG200_TEST.tsv").write_text("-1\t0.5\t4\n7\t1\t2\n")
+    data = ucr("ECG200", dtype=np.float64)
+    assert data.x.tolist() == [[0.1, -0.002], [0.5, 4], [1, 2]]
+    assert data.y.tolist() == [1, 0, 2]
+    assert data.classes == ("-1", "1", "7")
+    assert ucr("ECG200", "train").y.tolist() == [1]  # as in the whole set
+    assert ucr("ECG200", "test").x.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", ["cbf", "Coffee", None])
+def test_unknown_series_are_refused(name):
+    with pytest.raises(ValueError, match=f"name={name!r}, expected one of .'CBF', 'ECG200', 'Gun"):
+        ucr(name)
+
+
+def test_bad_settings_of_series_are_refused():
+    with pytest.raises(ValueError, match="split='valid', expected 'all', 'train' or 'test'"):
+        ucr("CBF", "valid")
+    with pytest.raises(ValueError, match=r"dtype=.*int.*, expected float32 or float64"):
+        ucr("CBF", dtype=int)
+
+
+def test_series_lie_where_the_archive_has_them():
+    for name, parts in archive.UCR.items():
+        for part, remote in parts.items():
+            file = f"{name}/{name}_{part.upper()}.tsv"
+            assert remote.path == f"ucr/{file}"
+            assert all(url.endswith(f"/data/{file}") for url in remote.urls)
 
 
 def test_idx_is_read_back(tmp_path):
