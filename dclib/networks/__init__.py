@@ -1,12 +1,47 @@
 """Networks: modules that fit a screen, created in the dtype of the data."""
 
+from dclib.networks.adversarial import GAN, train_adversarial
 from dclib.networks.autoencoder import (
     Autoencoder,
     pretrain,
     train_end_to_end,
     train_layer_by_layer,
 )
+from dclib.networks.belief import (
+    RBM,
+    DeepBelief,
+    contrastive_divergence,
+    log_partition,
+    train_belief,
+    train_rbm,
+)
+from dclib.networks.cnn import ConvAutoencoder, cnn
 from dclib.networks.heads import Centers
-from dclib.networks.mlp import mlp
+from dclib.networks.mlp import initialise, mlp
+from dclib.networks.recurrent import RecurrentAutoencoder, series_error, train_recurrent
+from dclib.networks.variational import VAE, train_variational
 
-__all__ = ["Autoencoder", "Centers", "mlp", "pretrain", "train_end_to_end", "train_layer_by_layer"]
+__all__ = [
+    "GAN",
+    "RBM",
+    "VAE",
+    "Autoencoder",
+    "Centers",
+    "ConvAutoencoder",
+    "DeepBelief",
+    "RecurrentAutoencoder",
+    "cnn",
+    "contrastive_divergence",
+    "initialise",
+    "log_partition",
+    "mlp",
+    "pretrain",
+    "series_error",
+    "train_adversarial",
+    "train_belief",
+    "train_end_to_end",
+    "train_layer_by_layer",
+    "train_rbm",
+    "train_recurrent",
+    "train_variational",
+]
