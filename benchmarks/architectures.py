@@ -18,7 +18,7 @@ import json
 import math
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from benchmarks.run import HERE, commit, count, read_rows, scores
 from dclib import augment, data
 from dclib.assign import kmeans
-from dclib.loop import encode, epochs
+from dclib.loop import Epoch, encode, epochs
 from dclib.networks import (
     GAN,
     VAE,
@@ -187,7 +187,7 @@ def adversarial_network(x: Tensor, shape: tuple[int, ...]) -> tuple[nn.Module, E
 def deep_belief_network(x: Tensor, shape: tuple[int, ...]) -> tuple[nn.Module, Encoder]:
     """Two Boltzmann machines on top of each other, half of the steps each."""
     dbn = DeepBelief([x.shape[1], HIDDEN, CODE], dtype=x.dtype)
-    train_belief(dbn, x, lambda name, optimizer: passes(x, STEPS // 2), lr=0.5, batch_size=BATCH)
+    train_belief(dbn, x, lambda name, optimizer: passes(x, 1 / 2), lr=0.5, batch_size=BATCH)
     return dbn, dbn.encoder
 
 
@@ -214,9 +214,9 @@ ARCHITECTURES = {
 }
 
 
-def passes(x: Tensor, steps: int = STEPS):
-    """As many passes over the rows as make `steps` steps, or a few more."""
-    return epochs(math.ceil(steps / math.ceil(len(x) / BATCH)))
+def passes(x: Tensor, share: float = 1.0) -> Iterator[Epoch]:
+    """As many passes over the rows as make a share of all steps, or a few steps more."""
+    return epochs(math.ceil(share * STEPS / math.ceil(len(x) / BATCH)))
 
 
 def adam(net: nn.Module, rate: float) -> torch.optim.Optimizer:
