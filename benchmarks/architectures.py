@@ -147,6 +147,14 @@ def untrained_cnn(x: Tensor, shape: tuple[int, ...]) -> tuple[nn.Module, Encoder
     return net, rows_as(net, 1, *shape)
 
 
+def pooled_cnn(x: Tensor, shape: tuple[int, ...]) -> tuple[nn.Module, Encoder]:
+    """Random patterns, and how well each fits at its best place: where that is, is not said."""
+    convolution = nn.Conv1d if len(shape) == 1 else nn.Conv2d
+    patterns = convolution(1, HIDDEN, kernel_size=9, padding=4, dtype=x.dtype)
+    answers = nn.Sequential(rows_as(patterns, 1, *shape), nn.ReLU(), nn.Flatten(2))
+    return patterns, lambda rows: nn.functional.normalize(answers(rows).amax(2))
+
+
 def autoencoder(x: Tensor, shape: tuple[int, ...]) -> tuple[nn.Module, Encoder]:
     """An autoencoder, end to end."""
     auto = Autoencoder([x.shape[1], HIDDEN, CODE], dtype=x.dtype)
@@ -204,6 +212,7 @@ ARCHITECTURES = {
     "PCA": pca,
     "MLP, untrained": untrained_mlp,
     "CNN, untrained": untrained_cnn,
+    "CNN, untrained, pooled": pooled_cnn,
     "autoencoder": autoencoder,
     "denoising autoencoder": denoising_autoencoder,
     "convolutional autoencoder": convolutional_autoencoder,

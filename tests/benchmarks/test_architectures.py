@@ -29,7 +29,8 @@ def small(name):
 def test_every_architecture_gives_every_sample_a_code(architecture, name):
     loaded = small(name)
     z, found = measure(architecture, loaded, seed=0)
-    size = {"raw input": loaded.x.shape[1], "GAN, discriminator": HIDDEN}.get(architecture, CODE)
+    wide = dict.fromkeys(["CNN, untrained, pooled", "GAN, discriminator"], HIDDEN)
+    size = ({"raw input": loaded.x.shape[1]} | wide).get(architecture, CODE)
     assert z.shape == (len(loaded), size) and z.dtype == torch.float64
     assert z.isfinite().all() and (architecture == "raw input") == (found["parameters"] == 0)
     assert set(found["scores"]) == {"acc", "nmi", "ari", "majority_acc"}
