@@ -127,6 +127,11 @@ def raw(x: Tensor, shape: tuple[int, ...]) -> tuple[nn.Module, Encoder]:
     return nn.Identity(), nn.Identity()
 
 
+def unit_length(x: Tensor, shape: tuple[int, ...]) -> tuple[nn.Module, Encoder]:
+    """The samples, each divided by its length: how much ink there is no longer counts."""
+    return nn.Identity(), nn.functional.normalize
+
+
 def pca(x: Tensor, shape: tuple[int, ...]) -> tuple[nn.Module, Encoder]:
     """The first principal components: the best linear code."""
     directions = torch.linalg.svd(x - x.mean(0), full_matrices=False).Vh[:CODE]
@@ -209,6 +214,7 @@ def recurrent_autoencoder(x: Tensor, shape: tuple[int, ...]) -> tuple[nn.Module,
 
 ARCHITECTURES = {
     "raw input": raw,
+    "raw input, unit length": unit_length,
     "PCA": pca,
     "MLP, untrained": untrained_mlp,
     "CNN, untrained": untrained_cnn,
