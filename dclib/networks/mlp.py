@@ -60,18 +60,18 @@ def initialise(net: nn.Module, scheme: str | float) -> nn.Module:
     if not layers:
         raise ValueError(f"{type(net).__name__} has no linear layer, expected at least one")
     for layer in layers:
-        nn.init.normal_(layer.weight, 0.0, _deviation(scheme, layer))
+        inputs, outputs = layer.in_features, layer.out_features
+        if scheme == "he":
+            deviation = math.sqrt(2 / inputs)  # Eq. 10
+        elif scheme == "xavier":
+            deviation = math.sqrt(2 / (inputs + outputs))  # Eq. 12
+        elif isinstance(scheme, Real) and not isinstance(scheme, bool) and 0 < scheme < math.inf:
+            deviation = float(scheme)
+        else:
+            raise ValueError(
+                f"scheme={scheme!r}, expected 'he', 'xavier' or a finite number above 0"
+            )
+        nn.init.normal_(layer.weight, 0.0, deviation)
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
     return net
-
-
-def _deviation(scheme: str | float, layer: nn.Linear) -> float:
-    inputs, outputs = layer.in_features, layer.out_features
-    if scheme == "he":
-        return math.sqrt(2 / inputs)  # Eq. 10
-    if scheme == "xavier":
-        return math.sqrt(2 / (inputs + outputs))  # Eq. 12
-    if isinstance(scheme, Real) and not isinstance(scheme, bool) and 0 < scheme < math.inf:
-        return float(scheme)
-    raise ValueError(f"scheme={scheme!r}, expected 'he', 'xavier' or a finite number above 0")
