@@ -195,12 +195,19 @@ def device_name(model: Clusterer) -> str:
 
 
 def commit() -> str:
-    """The commit of the code, marked where files differ from it."""
+    """The commit of the code, marked where files other than results differ from it."""
+    code = [".", ":(exclude)benchmarks/results"]
     try:
-        command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-        return subprocess.check_output(command, text=True, cwd=HERE).strip()
+        name = git("rev-parse", "--short=12", "HEAD")
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", *code)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+    return f"{name}-dirty" if changed else name
+
+
+def git(*arguments: str) -> str:
+    """What git answers in the folder of the book."""
+    return subprocess.check_output(["git", *arguments], text=True, cwd=HERE.parent).strip()
 
 
 if __name__ == "__main__":

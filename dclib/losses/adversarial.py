@@ -23,7 +23,7 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     tensor(1.3863)
     """
     _scores(real=real, fake=fake)
-    return softplus(-real).mean() + softplus(fake).mean()  # -log D(x) and -log(1 - D(G(z))), Eq. 1
+    return softplus(-real).mean() + softplus(fake).mean()  # Eq. 1, times -1
 
 
 def generator_loss(fake: Tensor) -> Tensor:

@@ -99,16 +99,17 @@ def train_adversarial(
     penalty, steps = schedule(penalty), count(1)
     for epoch in epochs:
         for i in batches(len(x), batch_size):
-            real, fake = x[i], gan.sample(len(i)).detach()  # this step leaves the generator alone
+            real = x[i]
+            fake = gan.sample(len(i)).detach()  # this step leaves the generator alone
             if loss == "classic":
-                discriminator = discriminator_loss(gan(real), gan(fake))
+                judged = discriminator_loss(gan(real), gan(fake))
             else:
-                slope = gradient_penalty(gan, real, fake)
-                discriminator = critic_loss(gan(real), gan(fake)) + penalty(epoch.t) * slope
-            descend(discriminator, discriminator_optimizer)
-            epoch.log(discriminator=discriminator)
+                judged = critic_loss(gan(real), gan(fake))
+                judged = judged + penalty(epoch.t) * gradient_penalty(gan, real, fake)
+            descend(judged, discriminator_optimizer)
+            epoch.log(discriminator=judged)
             if next(steps) % discriminator_steps == 0:
                 scores = gan(gan.sample(len(i)))
-                generator = generator_loss(scores) if loss == "classic" else -scores.mean()
-                descend(generator, generator_optimizer)
-                epoch.log(generator=generator)
+                fooled = generator_loss(scores) if loss == "classic" else -scores.mean()
+                descend(fooled, generator_optimizer)
+                epoch.log(generator=fooled)

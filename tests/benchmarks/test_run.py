@@ -141,3 +141,21 @@ def test_what_cannot_be_set_is_said_before_anything_runs(words, message, capsys)
     with pytest.raises(SystemExit):
         run.main(["--algorithm", "dec", "--data", "digits", *words])
     assert message in capsys.readouterr().err
+
+
+def test_only_changed_code_marks_a_commit(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "HERE", tmp_path / "benchmarks")
+    assert run.commit() == "unknown"
+    code, results = tmp_path / "code.py", tmp_path / "benchmarks" / "results" / "digits.jsonl"
+    results.parent.mkdir(parents=True)
+    for path in (code, results):
+        path.write_text("\n")
+    run.git("init", "--quiet")
+    run.git("add", ".")
+    run.git("-c", "user.name=A", "-c", "user.email=a@b.c", "commit", "--quiet", "-m", "all")
+    clean = run.commit()
+    assert len(clean) == 12
+    results.write_text("{}\n")
+    assert run.commit() == clean
+    code.write_text("1\n")
+    assert run.commit() == f"{clean}-dirty"
