@@ -7,7 +7,7 @@ from dclib.losses.adversarial import (
     gradient_penalty,
 )
 from dclib.losses.assignment import assignment_kl, balance_kl, kmeans_loss
-from dclib.losses.reconstruction import squared_error
+from dclib.losses.reconstruction import series_error, squared_error
 from dclib.losses.sparsity import contractive, sparsity_kl
 from dclib.losses.variational import bernoulli_nll, gaussian_kl, gaussian_nll
 
@@ -23,6 +23,7 @@ __all__ = [
     "generator_loss",
     "gradient_penalty",
     "kmeans_loss",
+    "series_error",
     "sparsity_kl",
     "squared_error",
 ]

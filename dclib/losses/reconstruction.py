@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
@@ -16,9 +17,53 @@ def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
     does not grow with the batch. Keras' and PyTorch's "MSE" divide by d as well: whoever
     copies a weight or a learning rate from such code must divide by d too.
 
-    >>> import torch
     >>> squared_error(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0]]))
     tensor(25.)
     """
     check.same_shape(x_hat=x_hat, x=x)
     return mse_loss(x_hat, x, reduction="sum") / len(x)
+
+
+def series_error(x_hat: Tensor, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Squared error of series, summed over their real steps and features, mean over samples.
+
+    Shapes: x_hat and x (n, t, features), lengths (n,), all t if not given; returns a number of at
+    least 0. What stands beyond a series' length, in x or in x_hat, counts nothing.
+
+    >>> x = torch.ones(1, 3, 1)
+    >>> series_error(torch.zeros(1, 3, 1), x, lengths=torch.tensor([2]))
+    tensor(2.)
+    """
+    check.same_shape(x_hat=x_hat, x=x)
+    beyond, _ = padding(x, lengths)
+    return (x_hat - x).masked_fill(beyond, 0).square().sum((1, 2)).mean()
+
+
+def padding(x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Mark which steps are padding (n, t, 1); return it and the lengths, on the device of x."""
+    lengths = series_lengths(x, lengths).to(x.device)
+    return (torch.arange(x.shape[1], device=x.device) >= lengths[:, None])[:, :, None], lengths
+
+
+def series_lengths(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Check series and lengths; return the lengths, on the CPU where they were given there.
+
+    To look at lengths on a GPU would stall it at every step.
+    """
+    if x.ndim != 3 or 0 in x.shape:
+        raise ValueError(
+            f"x has shape {tuple(x.shape)}, expected (n, t, features), each of at least 1"
+        )
+    n, t, _ = x.shape
+    lengths = torch.full((n,), t) if lengths is None else torch.as_tensor(lengths)
+    if lengths.dtype not in (torch.int64, torch.int32) or lengths.shape != (n,):
+        raise ValueError(
+            f"lengths is {lengths.dtype} of shape {tuple(lengths.shape)}, "
+            f"expected whole numbers of shape ({n},)"
+        )
+    if lengths.min() < 1 or lengths.max() > t:
+        raise ValueError(
+            f"lengths run from {int(lengths.min())} to {int(lengths.max())}, "
+            f"expected 1 to {t}, the number of steps in x"
+        )
+    return lengths

@@ -18,7 +18,7 @@ from dclib.networks.belief import (
 from dclib.networks.cnn import ConvAutoencoder, cnn
 from dclib.networks.heads import Centers
 from dclib.networks.mlp import initialise, mlp
-from dclib.networks.recurrent import RecurrentAutoencoder, series_error, train_recurrent
+from dclib.networks.recurrent import RecurrentAutoencoder, train_recurrent
 from dclib.networks.variational import VAE, train_variational
 
 __all__ = [
@@ -36,7 +36,6 @@ __all__ = [
     "log_partition",
     "mlp",
     "pretrain",
-    "series_error",
     "train_adversarial",
     "train_belief",
     "train_end_to_end",

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from dclib import check
 from dclib.loop import Epoch, batches, descend
+from dclib.losses.reconstruction import padding, series_error, series_lengths
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -40,7 +40,7 @@ class SeriesEncoder(nn.Module):
         self.code = nn.Linear(hidden, code_size, dtype=dtype)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        beyond, lengths = _padding(x, lengths)
+        beyond, lengths = padding(x, lengths)
         if x.shape[2] != self.recurrence.input_size:
             expected = self.recurrence.input_size
             raise ValueError(f"x has {x.shape[2]} features a step, expected {expected}")
@@ -105,21 +105,6 @@ class RecurrentAutoencoder(nn.Module):
         return self.decoder(self.encoder(x, lengths), x.shape[1])
 
 
-def series_error(x_hat: Tensor, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """Squared error of series, summed over their real steps and features, mean over samples.
-
-    Shapes: x_hat and x (n, t, features), lengths (n,), all t if not given; returns a number of at
-    least 0. What stands beyond a series' length, in x or in x_hat, counts nothing.
-
-    >>> x = torch.ones(1, 3, 1)
-    >>> series_error(torch.zeros(1, 3, 1), x, lengths=torch.tensor([2]))
-    tensor(2.)
-    """
-    check.same_shape(x_hat=x_hat, x=x)
-    beyond, _ = _padding(x, lengths)
-    return (x_hat - x).masked_fill(beyond, 0).square().sum((1, 2)).mean()
-
-
 def train_recurrent(
     auto: RecurrentAutoencoder,
     x: Tensor,
@@ -138,7 +123,7 @@ def train_recurrent(
     >>> bool(series_error(auto(x, lengths), x, lengths) < before)
     True
     """
-    lengths = _lengths(x, lengths)
+    lengths = series_lengths(x, lengths)
     for epoch in epochs:
         for i in batches(len(x), batch_size):
             loss = series_error(auto(x[i], lengths[i]), x[i], lengths[i])
@@ -150,33 +135,3 @@ def _recurrence(cell: str, inputs: int, hidden: int, dtype: torch.dtype | None) 
     if cell not in CELLS:
         raise ValueError(f"cell={cell!r}, expected one of {', '.join(map(repr, CELLS))}")
     return CELLS[cell](inputs, hidden, batch_first=True, dtype=dtype)
-
-
-def _padding(x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Mark which steps are padding (n, t, 1); return it and the lengths, on the device of x."""
-    lengths = _lengths(x, lengths).to(x.device)
-    return (torch.arange(x.shape[1], device=x.device) >= lengths[:, None])[:, :, None], lengths
-
-
-def _lengths(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Check series and lengths; return the lengths, on the CPU where they were given there.
-
-    To look at lengths on a GPU would stall it at every step.
-    """
-    if x.ndim != 3 or 0 in x.shape:
-        raise ValueError(
-            f"x has shape {tuple(x.shape)}, expected (n, t, features), each of at least 1"
-        )
-    n, t, _ = x.shape
-    lengths = torch.full((n,), t) if lengths is None else torch.as_tensor(lengths)
-    if lengths.dtype not in (torch.int64, torch.int32) or lengths.shape != (n,):
-        raise ValueError(
-            f"lengths is {lengths.dtype} of shape {tuple(lengths.shape)}, "
-            f"expected whole numbers of shape ({n},)"
-        )
-    if lengths.min() < 1 or lengths.max() > t:
-        raise ValueError(
-            f"lengths run from {int(lengths.min())} to {int(lengths.max())}, "
-            f"expected 1 to {t}, the number of steps in x"
-        )
-    return lengths

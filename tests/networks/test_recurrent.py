@@ -8,7 +8,8 @@ import torch
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from dclib.loop import batches, encode, epochs
-from dclib.networks import RecurrentAutoencoder, series_error, train_recurrent
+from dclib.losses import series_error
+from dclib.networks import RecurrentAutoencoder, train_recurrent
 from dclib.runtime import seeded
 
 CELLS = pytest.mark.parametrize("cell", ["lstm", "gru"])
