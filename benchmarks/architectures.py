@@ -16,16 +16,14 @@ import argparse
 import functools
 import json
 import math
-import platform
 import time
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.run import HERE, commit, count, read_rows, scores
+from benchmarks.run import HERE, count, read_rows, same_run, scores, surroundings
 from dclib import augment, data
 from dclib.assign import kmeans
 from dclib.loop import Epoch, encode, epochs
@@ -68,11 +66,13 @@ def main(arguments: list[str] | None = None) -> None:
         for loaded in (load() for load in DATA.values()):
             for architecture in ARCHITECTURES:
                 row = describe(architecture, loaded, seed)
-                if any(row.items() <= done.items() for done in read_rows(results)):
+                if any(same_run(row, done) for done in read_rows(results)):
                     continue
                 _, found = measure(architecture, loaded, seed)
+                row |= found | surroundings("cpu")
+                row |= {"start": None, "stop_reason": "all steps done"}
                 with results.open("a") as file:
-                    file.write(json.dumps(row | found | surroundings()) + "\n")
+                    file.write(json.dumps(row) + "\n")
                 print(loaded.name, architecture, seed, found["scores"]["acc"], flush=True)
 
 
@@ -86,18 +86,6 @@ def describe(architecture: str, loaded: data.Data, seed: int) -> dict:
         "settings": {"code": CODE, "hidden": HIDDEN, "batch": BATCH, "steps": STEPS},
         "dtype": "float64",
         "data_sha256": loaded.sha256,
-    }
-
-
-def surroundings() -> dict:
-    """Where a run took place."""
-    return {
-        "device": f"CPU ({platform.machine()})",
-        "threads": 1,
-        "commit": commit(),
-        "versions": {name: version(name) for name in ("torch", "numpy", "scikit-learn", "dclib")},
-        "start": None,
-        "stop_reason": "all steps done",
     }
 
 

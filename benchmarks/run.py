@@ -147,11 +147,7 @@ def measure(model: Clusterer, x: np.ndarray, y: np.ndarray, dtype: str, checkpoi
     start = scores(y, np.load(kept)) if kept.exists() else None
     kept.unlink(missing_ok=True)
     seconds = {name: round(value, 1) for name, value in model.seconds_.items()}
-    return {
-        "device": device_name(model),
-        "threads": torch.get_num_threads(),
-        "commit": commit(),
-        "versions": {name: version(name) for name in ("torch", "numpy", "scikit-learn", "dclib")},
+    return surroundings(model_device(model)) | {
         "seconds": {**seconds, "total": round(sum(model.seconds_.values()), 1)},
         "wall_seconds": round(wall, 1),
         "scores": scores(y, model.labels_),
@@ -187,11 +183,15 @@ def model_device(model: Clusterer) -> str:
     return runtime.device(model.device, torch.float32).type
 
 
-def device_name(model: Clusterer) -> str:
-    """The device as a reader knows it."""
-    if model_device(model) == "cuda":
-        return torch.cuda.get_device_name()
-    return f"CPU ({platform.machine()})"
+def surroundings(device: str) -> dict:
+    """Where a run takes place: the device as a reader knows it, the code, what it stands on."""
+    on_gpu = device == "cuda"
+    return {
+        "device": torch.cuda.get_device_name() if on_gpu else f"CPU ({platform.machine()})",
+        "threads": torch.get_num_threads(),
+        "commit": commit(),
+        "versions": {name: version(name) for name in ("torch", "numpy", "scikit-learn", "dclib")},
+    }
 
 
 def commit() -> str:

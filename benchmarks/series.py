@@ -13,16 +13,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from benchmarks.run import HERE, commit, count, read_rows, same_run, scores
+from benchmarks.run import HERE, count, read_rows, same_run, scores, surroundings
 from dclib import data
 from dclib.assign import kmeans
 from dclib.loop import encode, epochs
@@ -93,11 +91,7 @@ def measure(method: str, loaded: data.Data, settings: dict, seed: int) -> dict:
         labels, _ = kmeans(z, loaded.n_classes, n_init=settings["n_init"])
     end = time.perf_counter()
     seconds = {"represent": middle - begin, "cluster": end - middle, "total": end - begin}
-    return {
-        "device": f"CPU ({platform.machine()})",
-        "threads": torch.get_num_threads(),
-        "commit": commit(),
-        "versions": {name: version(name) for name in ("torch", "numpy", "scikit-learn", "dclib")},
+    return surroundings("cpu") | {
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
         "scores": scores(loaded.y, labels),
         "start": None,
