@@ -11,15 +11,10 @@ from torch.autograd import gradcheck
 
 from dclib.assign import mixture, softmax, squared_distances, student_t
 
+pytestmark = pytest.mark.usefixtures("seeds")
+
 N, M, K = 7, 3, 4
 BY_DISTANCE = [squared_distances, student_t, softmax]
-
-
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
 
 
 def normal(*shape):

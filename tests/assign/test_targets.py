@@ -6,15 +6,10 @@ from torch.autograd import gradcheck
 
 from dclib.assign import balance, sharpen, sinkhorn
 
+pytestmark = pytest.mark.usefixtures("seeds")
+
 N, K = 7, 4
 TARGETS = [sharpen, balance, sinkhorn]
-
-
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
 
 
 def assignments(n=N, k=K):

@@ -11,13 +11,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 from dclib.losses import critic_loss, discriminator_loss, generator_loss, gradient_penalty
 from dclib.runtime import seeded
 
+pytestmark = pytest.mark.usefixtures("seeds")
+
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-
-
-@pytest.fixture(autouse=True)
-def seeds():
-    with seeded(0):
-        yield
 
 
 def normal(*shape, dtype=torch.float64):

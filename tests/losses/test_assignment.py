@@ -9,15 +9,10 @@ from torch.autograd import gradcheck
 from dclib.assign import sharpen, student_t
 from dclib.losses import assignment_kl, balance_kl, kmeans_loss
 
+pytestmark = pytest.mark.usefixtures("seeds")
+
 N, M, K = 7, 3, 4
 LOG2 = math.log(2)
-
-
-@pytest.fixture(autouse=True)
-def seeded():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        yield
 
 
 def normal(*shape):

@@ -9,13 +9,8 @@ from torch.autograd import gradcheck
 
 from dclib.losses import contractive, sparsity_kl
 from dclib.networks import mlp
-from dclib.runtime import seeded
 
-
-@pytest.fixture(autouse=True)
-def seeds():
-    with seeded(0):
-        yield
+pytestmark = pytest.mark.usefixtures("seeds")
 
 
 def rows(n=5, d=4, dtype=torch.float64):

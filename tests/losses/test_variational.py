@@ -8,15 +8,10 @@ from torch.autograd import gradcheck
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from dclib.losses import bernoulli_nll, gaussian_kl, gaussian_nll
-from dclib.runtime import seeded
+
+pytestmark = pytest.mark.usefixtures("seeds")
 
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-
-
-@pytest.fixture(autouse=True)
-def seeds():
-    with seeded(0):
-        yield
 
 
 def posteriors(n=5, m=3, dtype=torch.float64):

@@ -12,14 +12,10 @@ from dclib.networks import GAN, train_adversarial
 from dclib.runtime import seeded
 from dclib.schedules import Linear
 
+pytestmark = pytest.mark.usefixtures("seeds")
+
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 LOSSES = pytest.mark.parametrize("loss", ["classic", "wasserstein"])
-
-
-@pytest.fixture(autouse=True)
-def seeds():
-    with seeded(0):
-        yield
 
 
 @pytest.fixture

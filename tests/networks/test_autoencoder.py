@@ -11,11 +11,7 @@ from dclib.losses import squared_error
 from dclib.networks import Autoencoder, pretrain, train_end_to_end, train_layer_by_layer
 from dclib.runtime import seeded
 
-
-@pytest.fixture(autouse=True)
-def seeds():
-    with seeded(0):
-        yield
+pytestmark = pytest.mark.usefixtures("seeds")
 
 
 @pytest.fixture

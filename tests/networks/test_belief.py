@@ -18,13 +18,9 @@ from dclib.networks import (
 )
 from dclib.runtime import seeded
 
+pytestmark = pytest.mark.usefixtures("seeds")
+
 DOUBLE = torch.float64
-
-
-@pytest.fixture(autouse=True)
-def fixed_seeds():
-    with seeded(0):
-        yield
 
 
 @pytest.fixture

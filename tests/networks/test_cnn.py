@@ -12,13 +12,9 @@ from dclib.losses import squared_error
 from dclib.networks import ConvAutoencoder, cnn, train_end_to_end
 from dclib.runtime import seeded
 
+pytestmark = pytest.mark.usefixtures("seeds")
+
 SHAPES = [(1, 8, 8), (3, 7, 9), (1, 5, 4), (2, 16), (1, 13)]
-
-
-@pytest.fixture(autouse=True)
-def seeds():
-    with seeded(0):
-        yield
 
 
 def batch(shape, dtype=torch.float64, n=3):

@@ -12,15 +12,11 @@ from dclib.losses import series_error
 from dclib.networks import RecurrentAutoencoder, train_recurrent
 from dclib.runtime import seeded
 
+pytestmark = pytest.mark.usefixtures("seeds")
+
 CELLS = pytest.mark.parametrize("cell", ["lstm", "gru"])
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 LENGTHS = torch.tensor([7, 3, 1, 5])
-
-
-@pytest.fixture(autouse=True)
-def seeds():
-    with seeded(0):
-        yield
 
 
 @pytest.fixture

@@ -14,11 +14,7 @@ from dclib.networks import VAE, train_variational
 from dclib.runtime import seeded
 from dclib.schedules import Constant, Linear
 
-
-@pytest.fixture(autouse=True)
-def seeds():
-    with seeded(0):
-        yield
+pytestmark = pytest.mark.usefixtures("seeds")
 
 
 @pytest.fixture
