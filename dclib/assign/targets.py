@@ -12,29 +12,35 @@ def sharpen(q: Tensor, power: float = 2.0) -> Tensor:
     """Raise assignments to a power and divide by the cluster sizes: DEC's target distribution.
 
     Shapes: q (n, k), rows sum to 1, over ALL n samples: the sizes of a batch are too noisy.
-    Returns p (n, k), rows sum to 1. Source: Xie et al. 2016 (DEC), Eq. 3, where the power is 2.
+    Returns p (n, k), rows sum to 1; the column of an empty cluster stays 0. The power is above 0;
+    1 only balances, above 1 it sharpens. Source: Xie et al. 2016 (DEC), Eq. 3, where it is 2.
 
     >>> sharpen(torch.tensor([[0.8, 0.2], [0.2, 0.8]]))
     tensor([[0.9412, 0.0588],
             [0.0588, 0.9412]])
     """
     check.matrices(q=q)
-    weight = q.pow(power) / q.sum(0)  # Eq. 3: f_j = q.sum(0), the soft size of cluster j
+    if power <= 0:
+        raise ValueError(f"power={power!r}, expected a number above 0")
+    size = q.sum(0).clamp_min(torch.finfo(q.dtype).tiny)  # f_j; where it is 0, 0 / tiny is 0
+    weight = q.pow(power) / size  # Eq. 3
     return weight / weight.sum(1, keepdim=True)
 
 
 def balance(q: Tensor) -> Tensor:
     """Divide assignments by the root of the cluster sizes: DEPICT's target distribution.
 
-    Shapes: q (n, k), rows sum to 1, over all n samples. Returns (n, k), rows sum to 1. It moves
-    mass from large clusters to small ones and does not sharpen. Source: Ghasedi Dizaji et al.
-    2017 (DEPICT), the closed form of Q; their released code uses DEC's target instead.
+    Shapes: q (n, k), rows sum to 1, over all n samples. Returns (n, k), rows sum to 1; the column
+    of an empty cluster stays 0. It moves mass from large clusters to small ones and does not
+    sharpen. Source: Ghasedi Dizaji et al. 2017 (DEPICT), the closed form of Q; their released
+    code uses DEC's target instead.
 
     >>> balance(torch.tensor([[0.5, 0.5], [0.5, 0.5]])).tolist()[0]
     [0.5, 0.5]
     """
     check.matrices(q=q)
-    weight = q / q.sum(0).sqrt()
+    size = q.sum(0).clamp_min(torch.finfo(q.dtype).tiny)  # where it is 0, 0 / tiny is 0
+    weight = q / size.sqrt()
     return weight / weight.sum(1, keepdim=True)
 
 
@@ -51,6 +57,8 @@ def sinkhorn(scores: Tensor, epsilon: float = 0.05, iterations: int = 3) -> Tens
     check.matrices(scores=scores)
     if epsilon <= 0:
         raise ValueError(f"epsilon={epsilon!r}, expected a number above 0")
+    if not check.is_whole(iterations) or iterations < 1:
+        raise ValueError(f"iterations={iterations!r}, expected a whole number of at least 1")
     log_q = scores / epsilon
     for _ in range(iterations):
         log_q = log_q - torch.logsumexp(log_q, 0)  # every cluster gets the same mass

@@ -1,30 +1,11 @@
-"""Losses on the assignment of codes to clusters: k-means, hardening, balance."""
+"""Losses on the assignment of codes to clusters: hardening, balance."""
 
 from __future__ import annotations
-
-import math
 
 import torch
 from torch import Tensor
 
 from dclib import check
-
-
-def kmeans_loss(z: Tensor, centers: Tensor, labels: Tensor) -> Tensor:
-    """Squared distance of each code to the center of its own cluster.
-
-    Shapes: z (n, m), centers (k, m), labels (n,) whole numbers 0..k-1. Returns the mean over the
-    n samples, in [0, inf), in squared units of z. Source: Yang et al. 2017 (DCN), second term
-    of the objective without its factor lambda / 2, and a mean where the paper has a sum.
-
-    >>> z, centers = torch.tensor([[0.0], [4.0]]), torch.tensor([[1.0], [4.0]])
-    >>> kmeans_loss(z, centers, torch.tensor([0, 1]))
-    tensor(0.5000)
-    """
-    check.same_width(z=z, centers=centers)
-    if labels.shape != z.shape[:1]:
-        raise ValueError(f"labels have shape {tuple(labels.shape)}, expected ({len(z)},)")
-    return (z - centers[labels]).square().sum(1).mean()
 
 
 def assignment_kl(p: Tensor, q: Tensor) -> Tensor:
@@ -43,21 +24,31 @@ def assignment_kl(p: Tensor, q: Tensor) -> Tensor:
 
 
 def balance_kl(q: Tensor, prior: Tensor | None = None) -> Tensor:
-    """Divergence KL(mean of q || prior) of the cluster sizes from their expected sizes.
+    """Divergence KL(mean of q || prior) of the cluster shares from their expected shares.
 
-    Shapes: q (n, k), rows sum to 1; prior (k,), sums to 1, uniform if None. Returns one number in
-    [0, inf), in nats; for the uniform prior it is log k minus the entropy of the sizes. Source:
-    Ghasedi Dizaji et al. 2017 (DEPICT), the second term of the objective.
+    Shapes: q (n, k), rows sum to 1; prior (k,), a constant, at least 0, sums to 1; uniform if
+    None. Returns one number in [0, inf), in nats; for the uniform prior it is log k minus the
+    entropy of the shares. Source: Ghasedi Dizaji et al. 2017 (DEPICT), the second term of the
+    objective, there on the target; here q may be the prediction as well.
+
+    Raises ValueError for a prior that is no distribution (on the CPU; on a GPU looking at it
+    would stall every step).
 
     >>> balance_kl(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
     tensor(0.)
     """
     check.matrices(q=q)
-    sizes = q.mean(0)
+    shares = q.mean(0)
     if prior is None:
-        return (sizes * _log(sizes)).sum() + math.log(len(sizes))
-    check.same_shape(prior=prior, sizes=sizes)
-    return (sizes * (_log(sizes) - _log(prior))).sum()
+        prior = torch.full_like(shares, 1 / len(shares))
+    check.same_shape(prior=prior, shares=shares)
+    if prior.device.type == "cpu" and not (prior.min() >= 0 and abs(prior.sum() - 1) <= 1e-4):
+        low, total = prior.min().item(), prior.sum().item()
+        raise ValueError(
+            f"prior sums to {total:.4g}, its least number is {low:.4g}; "
+            "expected numbers of at least 0 that sum to 1"
+        )
+    return (shares * (_log(shares) - _log(prior.detach()))).sum()
 
 
 def _log(probability: Tensor) -> Tensor:

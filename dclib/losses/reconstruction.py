@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
-from torch.nn.functional import mse_loss
+from torch.nn.functional import huber_loss, mse_loss
 
 from dclib import check
 
@@ -22,6 +24,25 @@ def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
     """
     check.same_shape(x_hat=x_hat, x=x)
     return mse_loss(x_hat, x, reduction="sum") / len(x)
+
+
+def huber_error(x_hat: Tensor, x: Tensor, delta: float = 1.0) -> Tensor:
+    """Squared error up to `delta`, beyond it in proportion to the difference, summed over features.
+
+    Shapes: x_hat and x (n, d) or (n, c, h, w); delta above 0, in units of x. A difference r costs
+    r^2 where |r| <= delta, else 2 delta |r| - delta^2, summed over features. Returns the mean over
+    the n samples, in [0, inf), in squared units of x. Source: Huber 1964, times 2, so that for
+    small differences it is `squared_error` and takes the same weights and learning rates;
+    PyTorch's `huber_loss` is half of it, and a mean over features unless told otherwise.
+
+    >>> x_hat, x = torch.zeros(1, 2), torch.tensor([[0.5, 3.0]])
+    >>> huber_error(x_hat, x, delta=1.0)  # 0.25 + (2 * 3 - 1)
+    tensor(5.2500)
+    """
+    check.same_shape(x_hat=x_hat, x=x)
+    if not 0 < delta < math.inf:
+        raise ValueError(f"delta={delta!r}, expected a finite number above 0")
+    return 2 * huber_loss(x_hat, x, reduction="sum", delta=delta) / len(x)
 
 
 def series_error(x_hat: Tensor, x: Tensor, lengths: Tensor | None = None) -> Tensor:

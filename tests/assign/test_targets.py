@@ -41,6 +41,49 @@ def test_refuses_a_single_row_of_numbers(target):
         target(torch.ones(4) / 4)
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_order_of_the_samples_does_not_matter(target):
+    q, order = assignments(), torch.randperm(N)
+    torch.testing.assert_close(target(q[order]), target(q)[order])
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_dtype_is_kept(target, dtype):
+    assert target(assignments().to(dtype)).dtype == dtype
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_one_cluster_takes_everything(target):
+    torch.testing.assert_close(target(torch.ones(N, 1)), torch.ones(N, 1))
+
+
+# ---- an empty cluster: sharpen, balance
+
+
+@pytest.mark.parametrize("target", [sharpen, balance])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_an_empty_cluster_stays_empty_and_changes_no_other(target, dtype):
+    q = torch.tensor([[0.7, 0.3], [0.9, 0.1]], dtype=dtype)
+    with_empty = torch.cat([q[:, :1], torch.zeros(2, 1, dtype=dtype), q[:, 1:]], 1)
+    p = target(with_empty)
+    assert p[:, 1].tolist() == [0, 0]
+    assert torch.equal(p[:, [0, 2]], target(q))
+
+
+@pytest.mark.parametrize("target", [sharpen, balance])
+def test_hard_assignments_are_their_own_target(target):
+    q = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
+    assert torch.equal(target(q), q)
+
+
+@pytest.mark.parametrize("target", [sharpen, balance])
+def test_an_empty_cluster_has_a_finite_gradient(target):
+    q = torch.tensor([[1.0, 0.0], [1.0, 0.0]], requires_grad=True)
+    target(q)[:, 0].sum().backward()
+    assert q.grad.isfinite().all()
+
+
 # ---- sharpen
 
 
@@ -66,6 +109,19 @@ def test_sharpen_equals_a_slow_double_loop(power):
 def test_sharpen_of_a_batch_is_not_the_batch_of_sharpen():
     q = assignments()
     assert not torch.allclose(sharpen(q[:3]), sharpen(q)[:3])
+
+
+def test_sharpen_raises_the_confidence_of_equal_clusters():
+    q = torch.tensor([[0.8, 0.2], [0.2, 0.8]])
+    weaker, stronger = sharpen(q, 1.5)[0, 0], sharpen(q, 4.0)[0, 0]
+    assert 0.8 < weaker < stronger < 1
+    torch.testing.assert_close(sharpen(q, 1.0), q)
+
+
+@pytest.mark.parametrize("power", [0, -2.0])
+def test_sharpen_refuses_power(power):
+    with pytest.raises(ValueError, match=f"power={power}, expected a number above 0"):
+        sharpen(assignments(), power)
 
 
 # ---- balance
@@ -117,3 +173,9 @@ def test_sinkhorn_does_not_overflow():
 def test_sinkhorn_refuses_epsilon(epsilon):
     with pytest.raises(ValueError, match=f"epsilon={epsilon}, expected a number above 0"):
         sinkhorn(assignments(), epsilon)
+
+
+@pytest.mark.parametrize("iterations", [0, 2.5])
+def test_sinkhorn_refuses_iterations(iterations):
+    with pytest.raises(ValueError, match=f"iterations={iterations}, expected a whole number"):
+        sinkhorn(assignments(), iterations=iterations)

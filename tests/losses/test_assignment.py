@@ -7,7 +7,7 @@ import torch
 from torch.autograd import gradcheck
 
 from dclib.assign import sharpen, student_t
-from dclib.losses import assignment_kl, balance_kl, kmeans_loss
+from dclib.losses import assignment_kl, balance_kl
 
 pytestmark = pytest.mark.usefixtures("seeds")
 
@@ -21,45 +21,6 @@ def normal(*shape):
 
 def assignments(n=N, k=K):
     return normal(n, k).softmax(1)
-
-
-# ---- kmeans_loss
-
-
-def test_kmeans_loss_by_hand():
-    z = torch.tensor([[0.0, 0.0], [3.0, 4.0]])
-    centers = torch.tensor([[9.0, 9.0], [0.0, 1.0]])
-    loss = kmeans_loss(z, centers, torch.tensor([1, 1]))
-    assert loss == (1 + 18) / 2  # (0 + 1) and (9 + 9)
-
-
-def test_kmeans_loss_equals_a_slow_double_loop():
-    z, centers, labels = normal(N, M), normal(K, M), torch.randint(K, (N,))
-    total = 0.0
-    for i in range(N):
-        for j in range(M):
-            total += float(z[i, j] - centers[labels[i], j]) ** 2
-    assert kmeans_loss(z, centers, labels).item() == pytest.approx(total / N)
-
-
-def test_kmeans_loss_gradient():
-    z, centers = normal(N, M).requires_grad_(), normal(K, M).requires_grad_()
-    labels = torch.randint(K, (N,))
-    assert gradcheck(lambda *inputs: kmeans_loss(*inputs, labels), (z, centers))
-
-
-def test_kmeans_loss_does_not_care_how_clusters_are_numbered():
-    z, centers, labels = normal(N, M), normal(K, M), torch.randint(K, (N,))
-    order = torch.randperm(K)  # the new cluster j is the old order[j]
-    renumbered = kmeans_loss(z, centers[order], order.argsort()[labels])
-    torch.testing.assert_close(renumbered, kmeans_loss(z, centers, labels))
-
-
-def test_kmeans_loss_refuses_what_does_not_fit():
-    with pytest.raises(ValueError, match="z has 3, centers has 2; expected the same number"):
-        kmeans_loss(normal(N, 3), normal(K, 2), torch.zeros(N, dtype=torch.long))
-    with pytest.raises(ValueError, match=r"labels have shape \(6,\), expected \(7,\)"):
-        kmeans_loss(normal(N, M), normal(K, M), torch.zeros(6, dtype=torch.long))
 
 
 # ---- assignment_kl
@@ -124,6 +85,26 @@ def test_gradients_of_dec_are_those_of_its_paper(nu):
     torch.testing.assert_close(centers.grad, -forces.sum(0))  # Eq. 5
 
 
+def test_assignment_kl_does_not_care_about_the_order_of_the_samples():
+    p, q, order = assignments(), assignments(), torch.randperm(N)
+    torch.testing.assert_close(assignment_kl(p[order], q[order]), assignment_kl(p, q))
+
+
+def test_assignment_kl_moves_q_as_the_cross_entropy_does():
+    """The entropy of a constant target has no gradient."""
+    q = assignments().requires_grad_()
+    p = assignments()
+    (of_kl,) = torch.autograd.grad(assignment_kl(p, q), q)
+    (of_ce,) = torch.autograd.grad(-(p * q.log()).sum(1).mean(), q)
+    torch.testing.assert_close(of_kl, of_ce)
+
+
+def test_assignment_kl_of_one_cluster_or_one_sample():
+    assert assignment_kl(torch.ones(N, 1), torch.ones(N, 1)) == 0
+    p, q = assignments(n=1), assignments(n=1)
+    assert assignment_kl(p, q).item() == pytest.approx((p * (p / q).log()).sum().item())
+
+
 # ---- balance_kl
 
 
@@ -160,6 +141,46 @@ def test_balance_kl_of_an_empty_cluster_has_a_finite_gradient(prior):
     assert scores.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("prior", [None, torch.tensor([0.1, 0.2, 0.3, 0.4]).double()])
+def test_balance_kl_gradient_in_closed_form(prior):
+    q = assignments().requires_grad_()
+    balance_kl(q, prior).backward()
+    expected = torch.full((K,), 1 / K).double() if prior is None else prior
+    row = ((q.mean(0) / expected).log() + 1).detach() / N
+    torch.testing.assert_close(q.grad, row.expand(N, K))  # the same for every sample
+
+
+def test_balance_kl_does_not_see_which_sample_is_where():
+    """Sure and balanced, or undecided throughout: the same shares, the same loss."""
+    sure = torch.eye(K).repeat(3, 1)
+    undecided = torch.full((3 * K, K), 1 / K)
+    assert balance_kl(sure) == balance_kl(undecided) == 0
+    assert balance_kl(sure[torch.randperm(3 * K)]) == 0
+
+
+def test_balance_kl_of_one_cluster_or_one_sample():
+    assert balance_kl(torch.ones(N, 1)) == 0
+    assert balance_kl(torch.eye(K)[:1]).item() == pytest.approx(math.log(K))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_balance_kl_keeps_the_dtype(dtype):
+    q, prior = assignments().to(dtype), torch.full((K,), 1 / K, dtype=dtype)
+    assert balance_kl(q).dtype == balance_kl(q, prior).dtype == dtype
+
+
+def test_balance_kl_of_a_cluster_that_the_prior_forbids():
+    q = torch.tensor([[0.5, 0.5, 0.0]])
+    assert balance_kl(q, torch.tensor([0.5, 0.5, 0.0])).item() == pytest.approx(0, abs=1e-6)
+    assert balance_kl(q, torch.tensor([1.0, 0.0, 0.0])) > 10
+
+
+def test_balance_kl_sends_no_gradient_into_the_prior():
+    q, prior = assignments().requires_grad_(), normal(K).softmax(0).requires_grad_()
+    balance_kl(q, prior).backward()
+    assert prior.grad is None
+
+
 def test_balance_kl_does_not_care_how_clusters_are_numbered():
     q, prior, order = assignments(), normal(K).softmax(0), torch.randperm(K)
     torch.testing.assert_close(balance_kl(q[:, order]), balance_kl(q))
@@ -169,5 +190,19 @@ def test_balance_kl_does_not_care_how_clusters_are_numbered():
 def test_balance_kl_refuses_what_does_not_fit():
     with pytest.raises(ValueError, match=r"q has shape \(4,\), expected two dimensions"):
         balance_kl(torch.ones(4) / 4)
-    with pytest.raises(ValueError, match=r"prior \(3,\), sizes \(4,\); expected the same shape"):
+    with pytest.raises(ValueError, match=r"prior \(3,\), shares \(4,\); expected the same shape"):
         balance_kl(assignments(), torch.ones(3) / 3)
+
+
+@pytest.mark.parametrize(
+    ("prior", "found"),
+    [
+        ([0.5, 0.5, 0.5, 0.5], "prior sums to 2, its least number is 0.5"),
+        ([450.0, 50.0, 20.0, 10.0], "prior sums to 530, its least number is 10"),
+        ([0.6, 0.6, -0.1, -0.1], "prior sums to 1, its least number is -0.1"),
+        ([0.5, 0.5, math.nan, 0.0], "prior sums to nan"),
+    ],
+)
+def test_balance_kl_refuses_a_prior_that_is_no_distribution(prior, found):
+    with pytest.raises(ValueError, match=found):
+        balance_kl(assignments(), torch.tensor(prior))

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.autograd import gradcheck
 
-from dclib.losses import contractive, sparsity_kl
+from dclib.losses import contractive, group_sparsity, sparsity_kl
 from dclib.networks import mlp
 
 pytestmark = pytest.mark.usefixtures("seeds")
@@ -145,3 +145,97 @@ def test_contraction_refuses_codes_that_are_no_matrix():
 def test_contraction_refuses_no_samples():
     with pytest.raises(ValueError, match=r"x has shape \(0, 4\), expected at least one sample"):
         contractive(encoder(), rows(0))
+
+
+# ---- group_sparsity
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_groups_by_hand(dtype):
+    z = torch.tensor([[3.0, 4.0, 2.0], [0.0, 0.0, -1.0]], dtype=dtype)
+    loss = group_sparsity(z, [2, 1])
+    assert loss.dtype == dtype
+    assert loss.item() == pytest.approx((math.sqrt(2) * 5 + 2 + 0 + 1) / 2)
+
+
+def test_groups_equal_a_slow_loop():
+    z, sizes = rows(5, 7), [3, 1, 2, 1]
+    total = 0.0
+    for row in z.tolist():
+        start = 0
+        for size in sizes:
+            squares = sum(number**2 for number in row[start : start + size])
+            total += math.sqrt(size * squares)
+            start += size
+    assert group_sparsity(z, sizes).item() == pytest.approx(total / 5)
+
+
+def test_groups_of_one_are_the_absolute_sum_and_one_group_is_the_length():
+    z = rows(5, 4)
+    torch.testing.assert_close(group_sparsity(z, [1] * 4), z.abs().sum(1).mean())
+    torch.testing.assert_close(group_sparsity(z, [4]), 2 * z.norm(dim=1).mean())
+
+
+def test_groups_do_not_care_for_order_nor_for_axes_within_a_group():
+    z, order, samples = rows(5, 6), torch.tensor([4, 5, 0, 1, 2, 3]), torch.randperm(5)
+    turn, _ = torch.linalg.qr(rows(3, 3))
+    turned = torch.cat([z[:, :3] @ turn, z[:, 3:]], 1)
+    whole = group_sparsity(z, [3, 1, 2])
+    torch.testing.assert_close(group_sparsity(z[:, order], [2, 3, 1]), whole)
+    torch.testing.assert_close(group_sparsity(z[samples], (3, 1, 2)), whole)
+    torch.testing.assert_close(group_sparsity(turned, [3, 1, 2]), whole)
+    assert not torch.isclose(group_sparsity(z, [2, 2, 2]), whole)
+
+
+def test_a_code_half_as_large_costs_half():
+    z = rows()
+    torch.testing.assert_close(group_sparsity(z / 2, [2, 2]), group_sparsity(z, [2, 2]) / 2)
+
+
+def test_groups_gradient():
+    z = rows(5, 6).requires_grad_()
+    assert gradcheck(lambda z: group_sparsity(z, [3, 1, 2]), z)
+
+
+def test_the_gradient_is_the_direction_of_each_group_and_zero_at_zero():
+    z = torch.tensor([[3.0, 4.0, 0.0, 0.0, -2.0]], dtype=torch.float64, requires_grad=True)
+    group_sparsity(z, [2, 2, 1]).backward()
+    root = math.sqrt(2)
+    wanted = torch.tensor([[0.6 * root, 0.8 * root, 0, 0, -1]], dtype=torch.float64)
+    torch.testing.assert_close(z.grad, wanted)
+
+
+def test_its_proximal_step_cuts_every_group_by_its_threshold():
+    """The minimum of 1/2 |z - a|^2 + t L(z) has a closed form: the rival."""
+    sizes, t = [3, 2, 1], 0.6
+    a = torch.tensor([[1.0, 2.0, -2.0, 0.3, 0.4, -0.9]], dtype=torch.float64)
+    cut = []
+    for group in a.split(sizes, dim=1):
+        length = group.norm().item()
+        cut.append(group * max(0.0, 1 - t * math.sqrt(group.shape[1]) / length))
+    closed = torch.cat(cut, 1)
+    assert closed[0, 3:5].abs().max() == 0  # the group in the middle is off, and only that
+    assert (closed != 0).sum() == 4
+
+    def objective(z):
+        return (z - a).square().sum() / 2 + t * group_sparsity(z, sizes)
+
+    assert all(objective(closed + 0.1 * rows(1, 6)) > objective(closed) for _ in range(200))
+    z = closed.clone().requires_grad_()
+    objective(z).backward()
+    on = closed[0] != 0
+    assert z.grad[0, on].abs().max() < 1e-12  # where it is not 0 the gradient vanishes,
+    assert z.grad[0, ~on].norm() <= t * math.sqrt(2)  # where it is, the loss holds it there
+
+
+@pytest.mark.parametrize("sizes", [[2, 1], [2, 2, 1], [4, 0], [5, -1], [2.0, 2.0], []])
+def test_groups_must_fill_the_code(sizes):
+    with pytest.raises(ValueError, match=r"sizes=\[.*\], expected whole numbers .* add up to 4"):
+        group_sparsity(rows(), sizes)
+
+
+def test_groups_refuse_what_is_no_code():
+    with pytest.raises(ValueError, match=r"z has shape \(4,\), expected two dimensions"):
+        group_sparsity(torch.zeros(4), [4])
+    with pytest.raises(ValueError, match=r"z has shape \(0, 4\), expected at least one sample"):
+        group_sparsity(rows(0), [4])
