@@ -203,7 +203,7 @@ def test_adaptive_radius_of_identical_points_is_zero():
 
 def test_adaptive_radius_refuses_what_does_not_fit():
     for neighbor in (0, N, 2.0, True):
-        with pytest.raises(ValueError, match=r"n_neighbors=.*, expected a whole number from 1 to \d"):
+        with pytest.raises(ValueError, match=r"n_neighbors=.*, expected a whole number from 1"):
             adaptive_radius(samples(), neighbor=neighbor)
     for share in (0, -1, math.inf):
         with pytest.raises(ValueError, match=r"share=.*, expected a finite number above 0"):
