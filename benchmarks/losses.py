@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sklearn.metrics import r2_score
 from sklearn.neighbors import KNeighborsRegressor
 from torch import Tensor, nn
 
@@ -335,8 +336,8 @@ def kept(z: Tensor, x: Tensor, error: Tensor) -> float:
     Every other sample is rebuilt as the mean of its ten nearest among the rest: R^2, at most 1.
     """
     read = z + error / math.sqrt(z.shape[1]) * torch.randn_like(z)
-    neighbours = KNeighborsRegressor(10).fit(read[::2], x[::2])
-    return max(0.0, float(neighbours.score(read[1::2], x[1::2])))
+    rebuilt = KNeighborsRegressor(10).fit(read[::2], x[::2]).predict(read[1::2])
+    return max(0.0, float(r2_score(x[1::2], rebuilt, multioutput="variance_weighted")))
 
 
 def shares(labels: Tensor, k: int) -> Tensor:
