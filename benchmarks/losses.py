@@ -217,6 +217,7 @@ def main(arguments: list[str] | None = None) -> None:
         if any(same_run(row, done) for done in read_rows(results)):
             continue
         row |= run() | surroundings("cpu")
+        row |= {"start": None, "stop_reason": "all epochs done"}
         with results.open("a") as file:
             file.write(json.dumps(row) + "\n")
         print(row["algorithm"], row["data"], row["n"], row["seed"], row["settings"], flush=True)

@@ -29,7 +29,7 @@ def lines(results: list[Path], published: Path) -> list[dict[str, str]]:
     with published.open() as file:
         papers = {(row["algorithm"], row["data"]): row for row in csv.DictReader(file)}
     groups: dict[tuple, list[dict]] = defaultdict(list)
-    for row in (row for path in results for row in read_rows(path)):
+    for row in (row for path in results for row in read_rows(path) if "scores" in row):
         settings = json.dumps(row["settings"], sort_keys=True)
         key = (row["data"], row["algorithm"], row["dtype"], row["device"], settings)
         groups[key].append(row)

@@ -16,8 +16,9 @@ def nearest_neighbours(x: Tensor, n_neighbors: int, chunk: int = 1024) -> tuple[
 
     Shapes: x (n, ...), flattened to rows; c = n_neighbors, from 1 to n - 1. Returns the row
     numbers (n, c), nearest first, and the squared distances (n, c), in squared units of x. A
-    sample is no neighbour of itself, its exact copy is one; among equal distances the choice is
-    free. All n^2 distances are computed, `chunk` rows at a time, so that memory grows as chunk * n.
+    sample is no neighbour of itself, its exact copy is one; of two equally far, that of the lower
+    number comes first. All n^2 distances are computed, `chunk` rows at a time, so that memory grows
+    as chunk * n.
 
     >>> x = torch.tensor([[0.0], [1.0], [5.0]])
     >>> neighbours, distances = nearest_neighbours(x, n_neighbors=1)
@@ -39,11 +40,12 @@ def nearest_neighbours(x: Tensor, n_neighbors: int, chunk: int = 1024) -> tuple[
     for rows in torch.arange(n, device=x.device).split(chunk):
         distances = norms[rows, None] - 2 * centered[rows] @ centered.T + norms
         distances[torch.arange(len(rows), device=x.device), rows] = math.inf
-        near = distances.topk(n_neighbors, largest=False).indices
+        # rounding may swap those almost equally far: take more, in order, and measure exactly
+        near = distances.topk(min(2 * n_neighbors + 8, n - 1), largest=False).indices.sort(1).values
         exact = torch.stack([(x[rows] - x[column]).square().sum(1) for column in near.T], dim=1)
-        squared_here, order = exact.sort(dim=1, stable=True)
-        found.append(near.gather(1, order))
-        squared.append(squared_here)
+        exact, order = exact.sort(dim=1, stable=True)
+        found.append(near.gather(1, order)[:, :n_neighbors])
+        squared.append(exact[:, :n_neighbors])
     return torch.cat(found), torch.cat(squared)
 
 

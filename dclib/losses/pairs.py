@@ -83,12 +83,11 @@ def pair_loss(
     _check_features(features=features)
     check.same_shape(features=features, selected_by=selected_by)
     similar, dissimilar = select_pairs(selected_by, upper, lower)
+    chosen = similar | dissimilar
     similarity = features @ features.T
-    least = torch.finfo(features.dtype).eps
-    attract = -similarity.clamp_min(least).log()
-    repel = -(1 - similarity).clamp_min(least).log()
-    chosen = (similar | dissimilar).sum().clamp_min(1)
-    return (attract.masked_fill(~similar, 0) + repel.masked_fill(~dissimilar, 0)).sum() / chosen
+    agreement = torch.where(similar, similarity, 1 - similarity)
+    agreement = agreement.clamp_min(torch.finfo(features.dtype).eps)
+    return -agreement.log().masked_fill(~chosen, 0).sum() / chosen.sum().clamp_min(1)
 
 
 def _check_features(**tensors: Tensor) -> None:

@@ -62,8 +62,8 @@ def self_expression_affinity(c: Tensor) -> Tensor:
     """Affinity |c| + |c| transposed of a spectral clustering, made from coefficients.
 
     Shapes: c (n, n), row i rebuilds code i. Returns (n, n), symmetric, not below 0, with a diagonal
-    of 0. Source: Elhamifar and Vidal 2013, Sec. 2, who then divide each sample's coefficients by
-    their largest.
+    of 0. Source: Elhamifar and Vidal 2013, Algorithm 1, who first divide each sample's
+    coefficients by their largest.
 
     >>> self_expression_affinity(torch.tensor([[9.0, -1.0], [2.0, 9.0]]))
     tensor([[0., 3.],

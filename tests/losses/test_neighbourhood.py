@@ -54,6 +54,14 @@ def test_neighbours_of_identical_samples():
     assert not squared.any()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_of_two_equally_far_the_lower_number_comes_first(dtype):
+    grid = torch.cartesian_prod(torch.arange(7), torch.arange(6)).to(dtype)
+    squared = (grid[:, None] - grid).square().sum(2).fill_diagonal_(math.inf)
+    rival = squared.sort(stable=True).indices[:, :3]
+    assert torch.equal(nearest_neighbours(grid, 3)[0], rival)
+
+
 def test_neighbours_of_images_are_those_of_their_pixels():
     x = normal(10, 1, 3, 3)
     for image, row in zip(
