@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from benchmarks.run import HERE, count, read_rows, same_run, scores, surroundings
+from benchmarks.run import HERE, count, run_missing, scores, surroundings
 from dclib import augment, data
 from dclib.assign import kmeans
 from dclib.loop import Epoch, encode, epochs
@@ -60,20 +59,21 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--results", default=HERE / "results" / "architectures.jsonl")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    results = Path(options.results)
-    results.parent.mkdir(parents=True, exist_ok=True)
-    for seed in range(options.seeds):
+    run_missing(Path(options.results), runs(options.seeds))
+
+
+def runs(seeds: int) -> Iterator[tuple[dict, Callable[[], dict]]]:
+    """Describe every run; with it, how to do it."""
+    for seed in range(seeds):
         for loaded in (load() for load in DATA.values()):
             for architecture in ARCHITECTURES:
                 row = describe(architecture, loaded, seed)
-                if any(same_run(row, done) for done in read_rows(results)):
-                    continue
-                _, found = measure(architecture, loaded, seed)
-                row |= found | surroundings("cpu")
-                row |= {"start": None, "stop_reason": "all steps done"}
-                with results.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
-                print(loaded.name, architecture, seed, found["scores"]["acc"], flush=True)
+                yield row, functools.partial(_finish, architecture, loaded, seed)
+
+
+def _finish(architecture: str, loaded: data.Data, seed: int) -> dict:
+    _, found = measure(architecture, loaded, seed)
+    return found | surroundings("cpu") | {"start": None, "stop_reason": "all steps done"}
 
 
 def describe(architecture: str, loaded: data.Data, seed: int) -> dict:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import math
 import resource
 import time
@@ -29,7 +28,7 @@ from sklearn.metrics import r2_score
 from sklearn.neighbors import KNeighborsRegressor
 from torch import Tensor, nn
 
-from benchmarks.run import HERE, count, read_rows, same_run, scores, surroundings
+from benchmarks.run import HERE, count, run_missing, scores, surroundings
 from dclib import augment, data, losses, metrics
 from dclib.assign import kmeans, sharpen, squared_distances, student_t
 from dclib.loop import batches, descend, encode, epochs
@@ -212,15 +211,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     file = "losses_cost.jsonl" if options.cost else "losses.jsonl"
     results = Path(options.results or HERE / "results" / file)
-    results.parent.mkdir(parents=True, exist_ok=True)
-    for row, run in cost_runs() if options.cost else element_runs(options.seeds):
-        if any(same_run(row, done) for done in read_rows(results)):
-            continue
-        row |= run() | surroundings("cpu")
-        row |= {"start": None, "stop_reason": "all epochs done"}
-        with results.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        print(row["algorithm"], row["data"], row["n"], row["seed"], row["settings"], flush=True)
+    run_missing(results, cost_runs() if options.cost else element_runs(options.seeds))
 
 
 def element_runs(seeds: int) -> Iterator[tuple[dict, Callable[[], dict]]]:
@@ -291,11 +282,16 @@ def measure(name: str, weight: float | None, loaded: data.Data, seed: int) -> di
             "size error": sizes_off(labels, loaded.y, k),
             "scatter": scatter(model.codes(), labels) / scatter(z, torch.zeros_like(labels)),
         }
-    return {
+    return finished() | {
         "scores": scores(loaded.y, labels.numpy()),
         "elements": {name: round(value, 4) for name, value in elements.items()},
         "seconds": {"train": seconds, "total": seconds},
     }
+
+
+def finished() -> dict:
+    """What the rows of all runs have in common."""
+    return surroundings("cpu") | {"start": None, "stop_reason": "all epochs done"}
 
 
 def train(model: Model, name: str, weight: float | None) -> None:
@@ -383,7 +379,8 @@ def cost(name: str, x: np.ndarray) -> dict:
         for i in batches(len(x), BATCH):
             descend(loss(i, model.auto.encoder(model.x[i])), model.optimizer)
     seconds = round(time.process_time() - begin, 3)
-    return {"seconds": {"total": seconds}, "megabytes": round(peak() - before, 1)}
+    megabytes = round(peak() - before, 1)
+    return finished() | {"seconds": {"total": seconds}, "megabytes": megabytes}
 
 
 def peak() -> float:

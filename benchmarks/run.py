@@ -17,6 +17,7 @@ import json
 import platform
 import subprocess
 import time
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -121,6 +122,23 @@ def describe(model: Clusterer, loaded: data.Data, dtype: str) -> dict:
         "dtype": dtype,
         "data_sha256": loaded.sha256,
     }
+
+
+def run_missing(results: Path, runs: Iterable[tuple[dict, Callable[[], dict]]]) -> None:
+    """Do the runs that do not stand in a results file, and append one line for each.
+
+    `runs` are pairs: what decides the outcome of a run, and how to find the rest of its row.
+    """
+    results.parent.mkdir(parents=True, exist_ok=True)
+    for row, find in runs:
+        what = f"{row['algorithm']} on {row['data']}, n={row['n']}, seed {row['seed']}"
+        if any(same_run(row, done) for done in read_rows(results)):
+            print(f"{what}: already in {results.name}")
+            continue
+        row = row | find()
+        with results.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(f"{what}: {row.get('scores', '')} {row['seconds']['total']} s", flush=True)
 
 
 def same_run(row: dict, done: dict) -> bool:

@@ -12,15 +12,15 @@ is skipped.
 from __future__ import annotations
 
 import argparse
-import json
+import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from benchmarks.run import HERE, count, read_rows, same_run, scores, surroundings
+from benchmarks.run import HERE, count, run_missing, scores, surroundings
 from dclib import data
 from dclib.assign import kmeans
 from dclib.loop import encode, epochs
@@ -47,20 +47,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=count, default=NETWORK["steps"], help="of training")
     parser.add_argument("--results", type=Path, default=HERE / "results" / "series.jsonl")
     options = parser.parse_args(arguments)
-    options.results.parent.mkdir(parents=True, exist_ok=True)
+    run_missing(options.results, runs(options))
+
+
+def runs(options: argparse.Namespace) -> Iterator[tuple[dict, Callable[[], dict]]]:
+    """Describe every run; with it, how to do it."""
     for name in options.data:
         loaded = data.ucr(name)
         for method in options.methods:
             for seed in range(options.seeds):
                 row = describe(method, loaded, seed, options.steps)
-                what = f"{method} on {name}, seed {seed}"
-                if any(same_run(row, done) for done in read_rows(options.results)):
-                    print(f"{what}: already in {options.results.name}")
-                    continue
-                row |= measure(method, loaded, row["settings"], seed)
-                with options.results.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
-                print(f"{what}: {row['scores']}, {row['seconds']['total']} s", flush=True)
+                yield row, functools.partial(measure, method, loaded, row["settings"], seed)
 
 
 def describe(method: str, loaded: data.Data, seed: int, steps: int) -> dict:

@@ -32,7 +32,7 @@ def test_each_method_appends_one_line_and_none_twice(results, capsys):
     assert all(0 <= row["scores"]["acc"] <= 1 for row in rows)
     assert [row["settings"].get("steps") for row in rows] == [None, None, None, 2, 2]
     assert bench(results, "--seeds", "1") == rows
-    assert "KShape on CBF, seed 0: already in correlation.jsonl" in capsys.readouterr().out
+    assert "n=60, seed 0: already in correlation.jsonl" in capsys.readouterr().out
 
 
 def test_the_same_seed_gives_the_same_scores(results, tmp_path):

@@ -46,7 +46,7 @@ def test_each_method_and_seed_appends_one_line_that_says_all(results):
 def test_what_stands_there_is_not_run_again(results, capsys):
     first = bench(results, "--seeds", "1")
     assert bench(results, "--seeds", "1") == first
-    assert "KMeans on CBF, seed 0: already in series.jsonl" in capsys.readouterr().out
+    assert "KMeans on waves, n=60, seed 0: already in series.jsonl" in capsys.readouterr().out
     again = bench(results, "--seeds", "1", "--steps", "3")
     assert again[:-2] == first  # only the two that train differ
     assert [row["settings"]["steps"] for row in again[-2:]] == [3, 3]
