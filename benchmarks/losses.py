@@ -160,15 +160,20 @@ def pairs(model: Model, t: float) -> Loss:
     return loss
 
 
-def agglomerative(model: Model, t: float) -> Loss:
-    """From hundreds of clusters to k in equal ratios; the triplets follow every merge."""
+def merge(model: Model, t: float) -> Tensor:
+    """From hundreds of clusters to k in equal ratios, on the codes as they are; their affinity."""
     w = losses.directed_graph(model.codes(), 20)
     if t == 0:
         model.clusters = losses.nearest_components(w)
         model.n_first = len(model.clusters.unique())
     left = round(model.n_first ** (1 - t) * model.k**t)
     model.clusters = losses.agglomerate(w, model.clusters, left, contrast=1.0)
-    affinity = losses.cluster_affinity(w, model.clusters)
+    return losses.cluster_affinity(w, model.clusters)
+
+
+def agglomerative(model: Model, t: float) -> Loss:
+    """The triplets follow every merge."""
+    affinity = merge(model, t)
 
     def unit(i: Tensor) -> Tensor:
         return nn.functional.normalize(model.auto.encoder(model.x[i]), dim=-1)
@@ -178,6 +183,12 @@ def agglomerative(model: Model, t: float) -> Loss:
         return losses.triplet_loss(*(unit(rows) for rows in triplets))
 
     return loss
+
+
+def merging(model: Model, t: float) -> Loss:
+    """The control of the agglomerative loss: the same merges, and a network that stays as it is."""
+    merge(model, t)
+    return lambda i, z: 0 * z.sum()
 
 
 NETWORK = {
@@ -198,7 +209,8 @@ CLUSTERING = {
     "mutual information": information,
     "pairs": pairs,
 }
-LOSSES = NETWORK | CLUSTERING
+CONTROLS = {"merging, no training": merging}
+LOSSES = NETWORK | CLUSTERING | CONTROLS
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -220,8 +232,9 @@ def element_runs(seeds: int) -> Iterator[tuple[dict, Callable[[], dict]]]:
     for seed in range(seeds):
         for loaded in (digits, uneven(digits)):
             for name in LOSSES:
-                # from reconstruction itself there is nothing to stand beside
-                for weight in WEIGHTS if name != "reconstruction" else WEIGHTS[:1]:
+                # neither reconstruction nor a control has anything to stand beside
+                once = name == "reconstruction" or name in CONTROLS
+                for weight in WEIGHTS[:1] if once else WEIGHTS:
                     row = describe(name, loaded, seed, {"weight": weight})
                     yield row, functools.partial(measure, name, weight, loaded, seed)
 
@@ -230,7 +243,7 @@ def cost_runs() -> Iterator[tuple[dict, Callable[[], dict]]]:
     """Describe every measurement of the cost; with it, how to do it."""
     for n in SIZES:
         loaded = data.lifted_blobs(n, n_classes=10, n_features=64)
-        for name in LOSSES:
+        for name in NETWORK | CLUSTERING:
             if n <= LARGEST.get(name, n):
                 row = describe(name, loaded, 0, {"weight": None})
                 yield row, functools.partial(cost_of_its_own, name, loaded.x)
@@ -322,7 +335,7 @@ def finish(model: Model, name: str) -> None:
     with torch.no_grad():
         if name in NETWORK:
             model.centers.copy_(kmeans(z, model.k, n_init=10)[1])
-        elif name == "agglomerative":
+        elif hasattr(model, "clusters"):
             for j in range(model.k):
                 model.centers[j] = z[model.clusters == j].mean(0)
 

@@ -9,7 +9,19 @@ import pytest
 import torch
 
 from benchmarks import losses
-from benchmarks.losses import LOSSES, Model, cost, kept, main, measure, scatter, sizes_off, uneven
+from benchmarks.losses import (
+    CLUSTERING,
+    LOSSES,
+    NETWORK,
+    Model,
+    cost,
+    kept,
+    main,
+    measure,
+    scatter,
+    sizes_off,
+    uneven,
+)
 from dclib import data
 from dclib.runtime import seeded
 
@@ -27,7 +39,7 @@ def small():
 
 
 @pytest.mark.parametrize("weight", [None, 1.0])
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", NETWORK | CLUSTERING)
 def test_every_loss_is_measured_and_the_same_seed_gives_the_same_numbers(name, weight, small):
     found, again = (measure(name, weight, small, seed=1) for _ in range(2))
     assert found["scores"] == again["scores"] and found["elements"] == again["elements"]
@@ -44,6 +56,14 @@ def test_labels_do_not_matter_for_the_code(name, small):
     ]
     for element in ("kept", "evenness", "steadiness", "scatter"):
         assert len({found[element] for found in elements}) == 1
+
+
+def test_the_control_merges_and_does_not_train(small):
+    with seeded(0):
+        model = Model(torch.from_numpy(small.x), 10, small.shape, 2)
+        z = model.codes()
+        losses.train(model, "merging, no training", None)
+    assert torch.equal(model.codes(), z) and len(model.clusters.unique()) == 10
 
 
 def test_all_losses_start_from_the_same_place(small):
@@ -119,7 +139,8 @@ def test_what_stands_in_the_file_is_not_run_again(tmp_path, monkeypatch, small):
 
 
 def test_the_cost_is_measured_in_a_process_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setattr(losses, "LOSSES", {"k-means": losses.kmeans_loss})
+    monkeypatch.setattr(losses, "CLUSTERING", {"k-means": losses.kmeans_loss})
+    monkeypatch.setattr(losses, "NETWORK", {})
     monkeypatch.setattr(losses, "SIZES", [200])
     path = tmp_path / "rows.jsonl"
     main(["--cost", "--results", str(path)])
