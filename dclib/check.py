@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from typing import Annotated, Any, get_type_hints
 
+import torch
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -72,6 +74,18 @@ def same_shape(**tensors: Any) -> None:
     if len(set(shapes.values())) > 1:
         found = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise ValueError(f"shapes differ: {found}; expected the same shape")
+
+
+def labels(labels: Any, n: int, k: int) -> None:
+    """Refuse labels that are not whole numbers 0..k-1, one for each of n samples."""
+    if labels.shape != (n,) or not n:
+        raise ValueError(f"labels have shape {tuple(labels.shape)}, expected ({n},), n at least 1")
+    if labels.dtype != torch.int64:
+        raise ValueError(f"labels are {labels.dtype}, expected torch.int64")
+    if labels.device.type == "cpu":  # on a GPU, looking would stall every step
+        low, high = labels.min().item(), labels.max().item()
+        if low < 0 or high >= k:
+            raise ValueError(f"labels from {low} to {high}, expected within 0 to {k - 1}")
 
 
 def same_width(**tensors: Any) -> None:

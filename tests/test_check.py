@@ -64,3 +64,17 @@ def test_same_width():
         check.same_width(z=torch.zeros(9, 3), centers=torch.zeros(2, 4))
     with pytest.raises(ValueError, match=r"z has shape \(3,\), expected two dimensions"):
         check.same_width(z=torch.zeros(3), centers=torch.zeros(2, 3))
+
+
+def test_labels():
+    check.labels(torch.tensor([0, 2, 2]), n=3, k=3)
+    for wrong, said in (
+        (torch.tensor([0, 1]), r"labels have shape \(2,\), expected \(3,\), n at least 1"),
+        (torch.tensor([0.0, 1.0, 2.0]), "labels are torch.float32, expected torch.int64"),
+        (torch.tensor([0, 1, 3]), "labels from 0 to 3, expected within 0 to 2"),
+        (torch.tensor([-1, 1, 2]), "labels from -1 to 2, expected within 0 to 2"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            check.labels(wrong, n=3, k=3)
+    with pytest.raises(ValueError, match="n at least 1"):
+        check.labels(torch.zeros(0, dtype=torch.long), n=0, k=3)

@@ -37,7 +37,7 @@ def pseudo_label_loss(
     tensor(0.6931)
     """
     check.matrices(logits=logits)
-    _check_labels(labels, *logits.shape)
+    check.labels(labels, *logits.shape)
     loss = cross_entropy(logits, labels, reduction="none")
     takes_part = torch.ones_like(labels, dtype=torch.bool)
     if confidence is not None:
@@ -68,22 +68,11 @@ def compensate_drift(centers: Tensor, before: Tensor, after: Tensor, labels: Ten
     """
     check.same_width(centers=centers, before=before)
     check.same_shape(before=before, after=after)
-    _check_labels(labels, len(before), len(centers))
+    check.labels(labels, len(before), len(centers))
     with torch.no_grad():
         total = torch.zeros_like(centers).index_add_(0, labels, (after - before).to(centers))
         count = torch.bincount(labels, minlength=len(centers))
         return centers + total / count.clamp_min(1)[:, None]
-
-
-def _check_labels(labels: Tensor, n: int, k: int) -> None:
-    if labels.shape != (n,) or not n:
-        raise ValueError(f"labels have shape {tuple(labels.shape)}, expected ({n},), n at least 1")
-    if labels.dtype != torch.long:
-        raise ValueError(f"labels are {labels.dtype}, expected torch.int64")
-    if labels.device.type == "cpu":  # on a GPU, looking would stall every step
-        low, high = labels.min().item(), labels.max().item()
-        if low < 0 or high >= k:
-            raise ValueError(f"labels from {low} to {high}, expected within 0 to {k - 1}")
 
 
 def _weights(sizes: Tensor, labels: Tensor, takes_part: Tensor, k: int) -> Tensor:

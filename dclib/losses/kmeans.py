@@ -22,7 +22,7 @@ def kmeans_loss(z: Tensor, centers: Tensor, labels: Tensor) -> Tensor:
     tensor(0.5000)
     """
     check.same_width(z=z, centers=centers)
-    _one_label_each(labels, z)
+    check.labels(labels, len(z), len(centers))
     return (z - centers[labels]).square().sum(1).mean()
 
 
@@ -66,7 +66,7 @@ def update_centers(
             [9.]]), tensor([3., 1.]))
     """
     check.same_width(z=z, centers=centers)
-    _one_label_each(labels, z)
+    check.labels(labels, len(z), len(centers))
     if counts.shape != centers.shape[:1]:
         raise ValueError(f"counts have shape {tuple(counts.shape)}, expected ({len(centers)},)")
     if not counts.is_floating_point():
@@ -77,8 +77,3 @@ def update_centers(
     new_counts = counts + members
     step = pull / new_counts.clamp_min(1)[:, None]  # a batch with a member counts at least 1
     return centers + step, new_counts
-
-
-def _one_label_each(labels: Tensor, z: Tensor) -> None:
-    if labels.shape != z.shape[:1]:
-        raise ValueError(f"labels have shape {tuple(labels.shape)}, expected ({len(z)},)")

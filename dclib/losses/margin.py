@@ -27,7 +27,7 @@ def margin_loss(z: Tensor, weights: Tensor, labels: Tensor, margin: float = 1.0)
     tensor(0.2500)
     """
     check.same_width(z=z, weights=weights)
-    _labels(z, weights, labels)
+    check.labels(labels, len(z), len(weights))
     if not margin > 0:
         raise ValueError(f"margin={margin!r}, expected a number above 0")
     scores = z @ weights.T
@@ -88,7 +88,7 @@ def crp_assign(
             [-2.]]))
     """
     check.same_width(z=z, weights=weights)
-    _labels(z, weights, labels)
+    check.labels(labels, len(z), len(weights))
     if concentration is not None:
         _concentration(concentration)
     if not 0 < precision < math.inf:
@@ -110,21 +110,6 @@ def crp_assign(
         labels[i] = j
     used, labels = labels.unique(return_inverse=True)
     return labels.to(z.device), weights[used].to(z)
-
-
-def _labels(z: Tensor, weights: Tensor, labels: Tensor) -> None:
-    if labels.shape != z.shape[:1] or labels.dtype != torch.long or not len(z):
-        raise ValueError(
-            f"labels is {labels.dtype} of shape {tuple(labels.shape)}, expected torch.int64 of "
-            f"shape (n,) with n of at least 1; z has {len(z)} rows"
-        )
-    if labels.device.type == "cpu":  # on a GPU, looking would stall every step
-        low, high = int(labels.min()), int(labels.max())
-        if low < 0 or high >= len(weights):
-            raise ValueError(
-                f"labels run from {low} to {high}, expected 0 to {len(weights) - 1}: one weight "
-                "vector a cluster"
-            )
 
 
 def _concentration(concentration: float) -> None:
