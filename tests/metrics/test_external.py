@@ -1,10 +1,15 @@
 """External scores: hand values, rivals, renumbering, bad input."""
 
+import time
+import tracemalloc
 from itertools import permutations
 
 import numpy as np
 import pytest
 import sklearn.metrics
+from hypothesis import given
+from hypothesis import strategies as some
+from sklearn.metrics.cluster import contingency_matrix
 
 from dclib import metrics
 from dclib.metrics import (
@@ -82,6 +87,31 @@ def test_contingency_equals_a_slow_double_loop(true, pred):
     assert contingency(true, pred).tolist() == expected
 
 
+@pytest.mark.parametrize(
+    "renamed",
+    [
+        np.array([-1, 0, 1, 2]),  # -1 is what HDBSCAN calls noise
+        np.array([7, 3, 900, 40]),  # numbers left out
+        np.array([-5, 10**12, 3, 0]),
+        np.array([127, -128, 0, 1], dtype=np.int8),
+        np.array([2**64 - 1, 0, 2**63, 5], dtype=np.uint64),
+        np.array([0.5, -1.0, 2.0, 3.0]),
+        np.array(["d", "aa", "b", ""]),
+    ],
+    ids=lambda names: f"{names.dtype}{names.tolist()}",
+)
+def test_contingency_takes_any_names(renamed):
+    true, pred = CASES[0]
+    assert (
+        contingency(renamed[true], pred).tolist()
+        == contingency_matrix(renamed[true], pred).tolist()
+    )
+    assert (
+        contingency(true, renamed[pred]).tolist()
+        == contingency_matrix(true, renamed[pred]).tolist()
+    )
+
+
 def test_matched_confusion_by_hand():
     # a takes cluster 1, b cluster 0; c is left with cluster 2, where it has nobody.
     assert matched_confusion(TRUE, PRED).tolist() == [[3, 1, 0], [0, 2, 1], [0, 1, 0]]
@@ -108,6 +138,31 @@ def test_accuracies_by_hand():
 def test_clustering_accuracy_equals_all_matchings_tried(true, pred):
     best = np.mean(best_assignment(true, pred)[pred] == true)
     assert clustering_accuracy(true, pred) == pytest.approx(best)
+
+
+few_labels = some.lists(some.tuples(some.integers(0, 5), some.integers(0, 5)), min_size=1)
+
+
+@given(few_labels)
+def test_clustering_accuracy_equals_all_permutations_of_up_to_six(pairs):
+    """One cluster, one class, fewer or more clusters than classes, numbers left out: all occur."""
+    table = np.zeros((6, 6), dtype=int)
+    for i, j in pairs:
+        table[i, j] += 1
+    best = max(table[range(6), order].sum() for order in permutations(range(6)))
+    assert clustering_accuracy(*zip(*pairs, strict=True)) == pytest.approx(best / len(pairs))
+
+
+def test_clustering_accuracy_of_ten_million_labels_is_quick_and_small():
+    draw = np.random.default_rng(0)
+    true, pred = (draw.integers(100, size=10**7) for _ in range(2))
+    tracemalloc.start()
+    begin = time.perf_counter()
+    clustering_accuracy(true, pred)
+    seconds, peak = time.perf_counter() - begin, tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert seconds <= 2
+    assert peak + true.nbytes + pred.nbytes <= 1e9
 
 
 @pytest.mark.parametrize(("true", "pred"), CASES)
