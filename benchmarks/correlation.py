@@ -5,24 +5,20 @@
 Spectral clustering of the correlations of all pairs, at no lag and at the best one; k-Shape; and
 k-means on the code of a convolutional autoencoder whose loss is the correlation, at no lag and at
 the best one. Its rivals with the squared error are in the results of `benchmarks.series`, of which
-it takes network and training. Labels serve for the scores only. What stands in the results file
-with the same settings is skipped.
+it takes network, training and command line. Labels serve for the scores only. What stands in the
+results file with the same settings is skipped.
 """
 
 from __future__ import annotations
 
-import argparse
-import functools
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import torch
 from sklearn.cluster import SpectralClustering
 from torch import Tensor
 
-from benchmarks.run import HERE, count, run_missing, scores, surroundings
-from benchmarks.series import CONV, SETS
+from benchmarks.series import CONV, command, outcome, scaled
 from dclib import data
 from dclib.assign import kmeans
 from dclib.loop import batches, descend, encode, epochs
@@ -33,56 +29,17 @@ from dclib.runtime import draw_seed, seeded
 
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line and run what is missing."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", nargs="*", choices=SETS, default=SETS)
-    parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--seeds", type=count, default=5, help="how many, from 0 on")
-    parser.add_argument("--steps", type=count, default=CONV["steps"], help="of training")
-    parser.add_argument("--results", type=Path, default=HERE / "results" / "correlation.jsonl")
-    options = parser.parse_args(arguments)
-    run_missing(options.results, runs(options))
-
-
-def runs(options: argparse.Namespace) -> Iterator[tuple[dict, Callable[[], dict]]]:
-    """Describe every run; with it, how to do it."""
-    for name in options.data:
-        loaded = data.ucr(name)
-        for method in options.methods:
-            for seed in range(options.seeds):
-                row = describe(method, loaded, seed, options.steps)
-                yield row, functools.partial(measure, method, loaded, row["settings"], seed)
-
-
-def describe(method: str, loaded: data.Data, seed: int, steps: int) -> dict:
-    """What decides the outcome of a run, known before it starts."""
-    _, settings = METHODS[method]
-    trained = {"steps": steps} if "steps" in settings else {}
-    return {
-        "algorithm": method,
-        "data": loaded.name,
-        "n": len(loaded),
-        "seed": seed,
-        "settings": {"scaled": "each series", **settings, **trained},
-        "dtype": "float32",
-        "data_sha256": loaded.sha256,
-    }
+    command(__doc__, METHODS, measure, "correlation.jsonl", arguments)
 
 
 def measure(method: str, loaded: data.Data, settings: dict, seed: int) -> dict:
     """Cluster the series, and score the clusters."""
     cluster, _ = METHODS[method]
-    x = torch.from_numpy(loaded.x).float()
-    x = (x - x.mean(1, keepdim=True)) / x.std(1, keepdim=True)
+    x = scaled(loaded)
     begin = time.perf_counter()
     with seeded(seed, "correlation"):
         labels = cluster(x, loaded.n_classes, settings)
-    seconds = {"total": round(time.perf_counter() - begin, 1)}
-    return surroundings("cpu") | {
-        "seconds": seconds,
-        "scores": scores(loaded.y, labels),
-        "start": None,
-        "stop_reason": f"all {settings['steps']} steps done" if "steps" in settings else None,
-    }
+    return outcome({"total": time.perf_counter() - begin}, settings, loaded, labels)
 
 
 def graph(x: Tensor, k: int, settings: dict) -> Tensor:
@@ -152,8 +109,8 @@ METHODS: dict[str, tuple[Callable[[Tensor, int, dict], Tensor], dict]] = {
     "Correlation + spectral": (graph, {"max_lag": 0}),
     "ShapeDistance + spectral": (graph, {"max_lag": 0.25}),
     "KShape": (k_shape, {"n_init": 10, "most_rounds": 50}),
-    "ConvAutoencoder, correlation": (code, {**CONV, "max_lag": 0, "n_init": 10}),
-    "ConvAutoencoder, best lag": (code, {**CONV, "max_lag": 0.25, "n_init": 10}),
+    "ConvAutoencoder, correlation": (code, {**CONV, "max_lag": 0}),
+    "ConvAutoencoder, best lag": (code, {**CONV, "max_lag": 0.25}),
 }
 
 

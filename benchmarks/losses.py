@@ -41,7 +41,7 @@ TRAIN = {"epochs": 40, "rate": 0.001}
 ERROR = 0.05  # with which a code is read, in units of the spread that it had at the start
 WEIGHTS = (None, 0.1, 1.0, 10.0)  # alone, or beside reconstruction, pulling so much as hard
 SIZES = [1000 * 2**power for power in range(6)]
-LARGEST = {"agglomerative": 8000}  # all merges take n^3: 2 minutes there, hours at the end
+LARGEST = {"agglomerative": 8000}  # all merges take n^3: 4 minutes there, hours at the end
 Loss = Callable[[Tensor, Tensor], Tensor]  # row numbers and their codes -> a number
 
 

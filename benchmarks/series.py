@@ -33,53 +33,77 @@ from dclib.networks import (
 from dclib.runtime import seeded
 
 SETS = ("CBF", "ECG200", "GunPoint", "SyntheticControl")
-NETWORK = {"code_size": 8, "steps": 600, "batch_size": 50, "lr": 0.005}
+NETWORK = {"code_size": 8, "steps": 600, "batch_size": 50, "lr": 0.005, "n_init": 10}
 CONV = {"channels": [16, 32], "kernel_size": 5, **NETWORK}
 RECURRENT = {"cell": "gru", "hidden": 32, "values_a_step": 2, **NETWORK}
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line and run what is missing."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    command(__doc__, METHODS, measure, "series.jsonl", arguments)
+
+
+def command(
+    text: str, methods: dict, measure: Callable, file: str, arguments: list[str] | None
+) -> None:
+    """Run what is missing of `methods` on the UCR sets, each found by `measure`."""
+    parser = argparse.ArgumentParser(description=text.splitlines()[0])
     parser.add_argument("--data", nargs="*", choices=SETS, default=SETS)
-    parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--methods", nargs="*", choices=methods, default=list(methods))
     parser.add_argument("--seeds", type=count, default=5, help="how many, from 0 on")
     parser.add_argument("--steps", type=count, default=NETWORK["steps"], help="of training")
-    parser.add_argument("--results", type=Path, default=HERE / "results" / "series.jsonl")
+    parser.add_argument("--results", type=Path, default=HERE / "results" / file)
     options = parser.parse_args(arguments)
-    run_missing(options.results, runs(options))
+    chosen = {method: methods[method] for method in options.methods}
+    run_missing(options.results, runs(options, chosen, measure))
 
 
-def runs(options: argparse.Namespace) -> Iterator[tuple[dict, Callable[[], dict]]]:
+def runs(
+    options: argparse.Namespace, methods: dict, measure: Callable
+) -> Iterator[tuple[dict, Callable[[], dict]]]:
     """Describe every run; with it, how to do it."""
     for name in options.data:
         loaded = data.ucr(name)
-        for method in options.methods:
+        for method, (_, settings) in methods.items():
             for seed in range(options.seeds):
-                row = describe(method, loaded, seed, options.steps)
+                row = describe(method, settings, loaded, seed, options.steps)
                 yield row, functools.partial(measure, method, loaded, row["settings"], seed)
 
 
-def describe(method: str, loaded: data.Data, seed: int, steps: int) -> dict:
+def describe(method: str, settings: dict, loaded: data.Data, seed: int, steps: int) -> dict:
     """What decides the outcome of a run, known before it starts."""
-    _, settings = METHODS[method]
     trained = {"steps": steps} if "steps" in settings else {}
     return {
         "algorithm": method,
         "data": loaded.name,
         "n": len(loaded),
         "seed": seed,
-        "settings": {"scaled": "each series", "n_init": 10, **settings, **trained},
+        "settings": {"scaled": "each series", **settings, **trained},
         "dtype": "float32",
         "data_sha256": loaded.sha256,
+    }
+
+
+def scaled(loaded: data.Data) -> Tensor:
+    """Each series with mean 0 and standard deviation 1."""
+    x = torch.from_numpy(loaded.x).float()
+    return (x - x.mean(1, keepdim=True)) / x.std(1, keepdim=True)
+
+
+def outcome(seconds: dict[str, float], settings: dict, loaded: data.Data, labels: Tensor) -> dict:
+    """What was found, and where."""
+    return surroundings("cpu") | {
+        "seconds": {name: round(value, 1) for name, value in seconds.items()},
+        "scores": scores(loaded.y, labels),
+        "start": None,
+        "stop_reason": f"all {settings['steps']} steps done" if "steps" in settings else None,
     }
 
 
 def measure(method: str, loaded: data.Data, settings: dict, seed: int) -> dict:
     """Represent the series, cluster them, and score the clusters."""
     represent, _ = METHODS[method]
-    x = torch.from_numpy(loaded.x).float()
-    x = (x - x.mean(1, keepdim=True)) / x.std(1, keepdim=True)
+    x = scaled(loaded)
     begin = time.perf_counter()
     with seeded(seed, "represent"):
         z = represent(x, settings)
@@ -88,12 +112,7 @@ def measure(method: str, loaded: data.Data, settings: dict, seed: int) -> dict:
         labels, _ = kmeans(z, loaded.n_classes, n_init=settings["n_init"])
     end = time.perf_counter()
     seconds = {"represent": middle - begin, "cluster": end - middle, "total": end - begin}
-    return surroundings("cpu") | {
-        "seconds": {name: round(value, 1) for name, value in seconds.items()},
-        "scores": scores(loaded.y, labels),
-        "start": None,
-        "stop_reason": f"all {settings['steps']} steps done" if "steps" in settings else None,
-    }
+    return outcome(seconds, settings, loaded, labels)
 
 
 def raw(x: Tensor, settings: dict) -> Tensor:
@@ -137,9 +156,9 @@ def training(auto: torch.nn.Module, n: int, settings: dict) -> tuple:
 
 
 METHODS: dict[str, tuple[Callable[[Tensor, dict], Tensor], dict]] = {
-    "KMeans": (raw, {}),
-    "MovingAverage + KMeans": (smooth, {"width": 9}),
-    "Spectrum + KMeans": (spectrum, {}),
+    "KMeans": (raw, {"n_init": 10}),
+    "MovingAverage + KMeans": (smooth, {"width": 9, "n_init": 10}),
+    "Spectrum + KMeans": (spectrum, {"n_init": 10}),
     "ConvAutoencoder + KMeans": (convolutional, CONV),
     "RecurrentAutoencoder + KMeans": (recurrent, RECURRENT),
 }
