@@ -13,8 +13,15 @@ from dclib.metrics.external import (
     matched_confusion,
     precision_recall_f1,
 )
-from dclib.metrics.internal import calinski_harabasz_score, davies_bouldin_score, silhouette_score
-from dclib.metrics.stability import mean_agreement
+from dclib.metrics.internal import (
+    calinski_harabasz_score,
+    davies_bouldin_score,
+    gap_choice,
+    gap_statistic,
+    silhouette_score,
+    within_dispersion,
+)
+from dclib.metrics.stability import mean_agreement, resampling_stability
 
 __all__ = [
     "adjusted_mutual_info_score",
@@ -23,10 +30,14 @@ __all__ = [
     "clustering_accuracy",
     "contingency",
     "davies_bouldin_score",
+    "gap_choice",
+    "gap_statistic",
     "majority_accuracy",
     "matched_confusion",
     "mean_agreement",
     "normalized_mutual_info_score",
     "precision_recall_f1",
+    "resampling_stability",
     "silhouette_score",
+    "within_dispersion",
 ]
