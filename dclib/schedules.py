@@ -176,7 +176,7 @@ class Convention:
         return clustering / (clustering + network)
 
     def scale(self, value: float, d: int | None = None) -> float:
-        """Size of the loss in units of ours: what plain SGD's learning rate must be times.
+        """Size of the loss in units of ours: plain SGD's rate for it, times this, is ours.
 
         >>> Convention("gamma", on="clustering").scale(0.1)
         1.1
@@ -229,9 +229,13 @@ CONVENTIONS = {
 }
 """Whose letter stands where.
 
-In the codes of DCN, deep k-means, VaDE, DEPICT and DSC-Nets all losses are read off the program.
-IMSAT: L_c is H(Y|X) - 4 H(Y), L_n the self-augmentation. VaDE: L_c is the divergence of code and
-mixture. DSC-Nets, DEN: of three terms, reconstruction against self-expression and locality.
+Read off the released programs, where a row says "code"; ClustPy's DCN and DEN as of 2025.
+L_n is a squared error, but for two. IMSAT: self-augmentation, with L_c = H(Y|X) - 4 H(Y). VaDE:
+d times the mean of a cross-entropy on MNIST, of a squared error on HHAR and Reuters; L_c is the
+divergence of code and mixture. DCN: the state of the program that its scripts run; an earlier
+one took a cross-entropy. DEPICT: the error of the pixels, in [-1, 1]; those of two hidden layers
+come on top, times 0.1; L_c is a cross-entropy, with the gradient of the divergence. DSC-Nets, DEN:
+of three terms, reconstruction against self-expression and locality.
 """
 
 
@@ -267,4 +271,7 @@ PUBLISHED = (
     Published("DSC-Nets, code", "COIL-20", None, 150.0),
     Published("DEN in ClustPy", "any", None, 0.5),
 )
-"""Values as the released programs set them, and IDEC's paper; not a judgement of which is good."""
+"""Values as the released programs set them, and IDEC's paper; not a judgement of which is good.
+
+data: "all" is what the paper uses throughout, "any" a default of the program.
+"""
