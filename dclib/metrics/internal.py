@@ -30,10 +30,10 @@ __all__ = [
 def within_dispersion(x: ArrayLike, labels: ArrayLike) -> float:
     """Squared distances of the samples to the mean of their cluster, summed.
 
-    Shapes: x (n, d), labels (n,), any numbers. Returns a number of at least 0, in squared units
-    of x: what k-means minimises, and the height of the elbow plot. It falls with the number of
-    clusters whatever the data, so compare it for one k only. Source: Tibshirani et al. 2001,
-    W_k for squared Euclidean distances. Low is good.
+    Shapes: x (n, d), labels (n,), any numbers; -1 is a cluster like the others. Returns a number
+    of at least 0, in squared units of x: what k-means minimises, and the height of the elbow plot.
+    It falls with the number of clusters whatever the data, so compare it for one k only. Source:
+    Tibshirani et al. 2001, W_k for squared Euclidean distances. Low is good.
 
     >>> within_dispersion([[0.0], [2.0], [9.0]], [0, 0, 1])
     2.0
@@ -72,9 +72,10 @@ def gap_statistic(
     True
     """
     x, rng = read_samples(x), np.random.default_rng(runtime.seed(random_state))
-    for name, value in (("max_clusters", max_clusters), ("n_references", n_references)):
-        if not is_whole(value) or value < 1:
-            raise ValueError(f"{name}={value!r}, expected a whole number of at least 1")
+    counts = (("max_clusters", max_clusters, 1), ("n_references", n_references, 2))
+    for name, value, least in counts:
+        if not is_whole(value) or value < least:
+            raise ValueError(f"{name}={value!r}, expected a whole number of at least {least}")
     if box not in ("data", "principal"):
         raise ValueError(f"box={box!r}, expected 'data' or 'principal'")
     center = x.mean(0)

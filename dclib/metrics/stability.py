@@ -17,7 +17,7 @@ from dclib.metrics.internal import read_samples
 def mean_agreement(clusterings: ArrayLike) -> float:
     """Mean adjusted Rand index over all pairs of clusterings, say of several seeds.
 
-    Shapes: clusterings (r, n), r of at least 2. Returns a number in [-1, 1], 0 for unrelated
+    Shapes: clusterings (r, n), r of at least 2. Returns a number in [-0.5, 1], 0 for unrelated
     clusterings. Stable is not the same as right: a method can repeat the same mistake. High is
     good.
 
@@ -42,7 +42,7 @@ def resampling_stability(
 
     x is (n, d); each subsample holds a `share` of it, drawn without replacement; `cluster(x, k)`
     returns labels, one a row. Returns the adjusted Rand index of each pair, (n_pairs,), numbers
-    in [-1, 1]. For k=1 it is always 1. The scheme is that of Ben-Hur, Elisseeff, Guyon 2002, who
+    in [-0.5, 1]. For k=1 it is always 1. The scheme is that of Ben-Hur, Elisseeff, Guyon 2002, who
     compare by other similarities of two clusterings and look at their whole distribution, not at
     the mean alone. High is good; but stable is not the same as right.
 
@@ -65,5 +65,8 @@ def resampling_stability(
         rows = [np.sort(rng.choice(len(x), size, replace=False)) for _ in range(2)]
         _, *shared = np.intersect1d(*rows, assume_unique=True, return_indices=True)
         labels = [np.asarray(cluster(x[i], n_clusters)) for i in rows]
+        shapes = {found.shape for found in labels}
+        if shapes != {(size,)}:
+            raise ValueError(f"cluster returns labels of shapes {shapes}, expected {(size,)}")
         agreements.append(adjusted_rand_score(labels[0][shared[0]], labels[1][shared[1]]))
     return np.array(agreements)

@@ -63,7 +63,7 @@ def test_references_fill_the_box_asked_for(box):
     line = np.linspace(0, 1, 200)
     x = np.column_stack([line, line + 0.001 * np.sin(50 * line)])
     seen = []
-    gap_statistic(x, lambda x, k: seen.append(x) or np.zeros(len(x)), 1, 1, box, random_state=0)
+    gap_statistic(x, lambda x, k: seen.append(x) or np.zeros(len(x)), 1, 2, box, random_state=0)
     off_diagonal = np.abs(seen[1][:, 0] - seen[1][:, 1]).max()
     assert (off_diagonal > 0.5) if box == "data" else (off_diagonal < 0.01)
     assert seen[1].min() > x.min() - 0.01 and seen[1].max() < x.max() + 0.01
@@ -86,7 +86,8 @@ def test_gap_is_fixed_by_its_seed():
     ("changed", "message"),
     [
         ({"max_clusters": 0}, "max_clusters=0, expected a whole number of at least 1"),
-        ({"n_references": 2.5}, "n_references=2.5, expected a whole number of at least 1"),
+        ({"n_references": 2.5}, "n_references=2.5, expected a whole number of at least 2"),
+        ({"n_references": 1}, "n_references=1, expected a whole number of at least 2"),
         ({"box": "round"}, "box='round', expected 'data' or 'principal'"),
         ({"x": [0.0, 1.0]}, r"x has shape \(2,\), expected \(n, d\)"),
         ({"x": [[0.0], [np.nan]]}, "x holds a number that is not finite"),

@@ -84,6 +84,7 @@ def test_stability_is_fixed_by_its_seed():
         ({"n_pairs": True}, "n_pairs=True, expected a whole number of at least 1"),
         ({"x": [1.0, 2.0]}, r"x has shape \(2,\), expected \(n, d\)"),
         ({"random_state": "a"}, "random_state='a'"),
+        ({"cluster": lambda x, k: [0]}, r"labels of shapes \{\(1,\)\}, expected \(3,\)"),
     ],
 )
 def test_stability_refuses(changed, message):
