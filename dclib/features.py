@@ -35,9 +35,10 @@ def activations(
 
     `layers` are names as in `net.named_modules()`: parts that call others, such as "encoder", may
     be among them. None takes the output of every layer *after its nonlinearity*: every part with
-    weights and without parts of its own, up to the last of the normalisations and activations
-    that are called before the next such part. Only modules are seen: where the nonlinearity is a
-    function inside `forward`, the outputs are those before it.
+    weights and without parts of its own, up to the last of PyTorch's normalisations and activations
+    that are called before the next such part; those before the first stand for themselves. Only
+    modules are seen: where the nonlinearity is a function inside `forward`, the outputs are those
+    before it.
 
     `keep` says what to keep of each output, for example `spatial_mean`, or
     `lambda output: output[0][:, -1]` for a recurrent layer, which returns a tuple.
@@ -65,7 +66,8 @@ def activations(
 def spatial_mean(h: Tensor) -> Tensor:
     """Average feature maps over their places: (n, c, h, w) or (n, c, length) to (n, c).
 
-    What has no places, (n, width), is passed on.
+    What has no places, (n, width), is passed on. Channels stand second: the (n, tokens, width) of
+    a transformer has to be transposed before.
 
     >>> spatial_mean(torch.tensor([[[[1.0, 3.0], [5.0, 7.0]]]]))
     tensor([[4.]])
@@ -79,7 +81,8 @@ def standardise(h: Tensor, reference: Tensor | None = None) -> Tensor:
     """Give every feature mean 0 and variance 1; a feature that is constant becomes 0.
 
     Shapes: h (n, width). Mean and variance (divided by n) are those of `reference` (rows, width),
-    or of h itself; so new samples are put on the scale of old ones. Constant means: to rounding.
+    or of h itself; so new samples are put on the scale of old ones, and one sample by itself
+    becomes all 0. Constant means: to rounding.
 
     >>> standardise(torch.tensor([[1.0, 7.0], [3.0, 7.0]])).tolist()
     [[-1.0, 0.0], [1.0, 0.0]]
@@ -166,23 +169,25 @@ def full_network_embedding(
     high: float = 0.15,
     batch_size: int = 4096,
     reference: Tensor | None = None,
+    keep: Callable[[Any], Tensor] = spatial_mean,
 ) -> Tensor:
     """Describe each sample by all layers at once, every feature as -1, 0 or 1.
 
     Four steps: the activations of the `layers` (None: all, as in `activations`), maps averaged
-    over their places; put side by side; each feature standardised over the samples of x, or over
-    those of `reference`; discretised at `low` and `high`. Shapes: x as `net` takes it, returns
-    (n, sum of the widths). Source: Garcia-Gasulla et al. 2017, there with a network trained on
-    other images with labels; from such a network leave out the layer of the class scores.
+    over their places, or what else `keep` makes of an output; put side by side; each feature
+    standardised over the samples of x, or over those of `reference`; discretised at `low` and
+    `high`. Shapes: x as `net` takes it, returns (n, sum of the widths). Source: Garcia-Gasulla et
+    al. 2017, there with a network trained on other images with labels; from such a network leave
+    out the layer of the class scores.
 
     >>> net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2))
     >>> full_network_embedding(net, torch.rand(5, 1, 4, 4)).shape
     torch.Size([5, 6])
     """
-    maps = activations(net, x, layers, batch_size, keep=spatial_mean)
+    maps = activations(net, x, layers, batch_size, keep)
     h = torch.cat(list(maps.values()), dim=1)
     if reference is not None:
-        maps = activations(net, reference, list(maps), batch_size, keep=spatial_mean)
+        maps = activations(net, reference, list(maps), batch_size, keep)
         reference = torch.cat(list(maps.values()), dim=1)
     return discretise(standardise(h, reference), low, high)
 
@@ -228,6 +233,8 @@ def _note(calls: list[str], name: str, *_: Any) -> None:
 def _known(layers: Sequence[str], modules: dict[str, nn.Module]) -> Sequence[str]:
     if isinstance(layers, str) or not len(layers):
         raise ValueError(f"layers={layers!r}, expected a list of one or more names")
+    if len(set(layers)) < len(layers):
+        raise ValueError(f"layers={list(layers)!r}, expected each name once")
     unknown = [name for name in layers if name not in modules]
     if unknown:
         known = ", ".join(repr(name) for name in modules if name)

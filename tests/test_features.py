@@ -265,6 +265,11 @@ def test_a_layer_that_is_never_called_is_refused_by_name_and_left_out_by_default
         activations(net, rows(width=4), ["head", "spare"])
 
 
+def test_a_name_given_twice_is_refused():
+    with pytest.raises(ValueError, match=r"layers=\['1', '1'\], expected each name once"):
+        activations(mlp([5, 4, 2]), rows(), ["1", "1"])
+
+
 @pytest.mark.parametrize("size", [0, -1, 2.5, True])
 def test_a_batch_has_a_size(size):
     with pytest.raises(ValueError, match=f"batch_size={size}, expected a whole number"):
@@ -287,6 +292,11 @@ def test_spatial_mean_of_maps_series_and_rows():
     assert torch.equal(spatial_mean(maps[:, :, 0, 0]), maps[:, :, 0, 0])
     with pytest.raises(ValueError, match=r"h has shape \(3,\), expected"):
         spatial_mean(torch.ones(3))
+
+
+@pytest.mark.parametrize("scale", [standardise, standardise_block, lambda h: pca(h, 1)])
+def test_one_row_has_no_spread(scale):
+    assert not scale(rows(1)).any()
 
 
 def test_standardise_is_that_of_scikit_learn():
@@ -408,3 +418,10 @@ def test_new_samples_are_embedded_on_the_scale_of_old_ones():
     whole = full_network_embedding(net, x)
     assert torch.equal(full_network_embedding(net, x[:2], reference=x), whole[:2])
     assert not torch.equal(full_network_embedding(net, x[:2]), whole[:2])
+
+
+def test_embedding_of_a_recurrent_network_keeps_what_it_is_told():
+    net, x = Recurrent(), torch.randn(6, 5, 3, **F64)
+    last = net.cell(x)[1][0].detach()
+    found = full_network_embedding(net, x, ["cell"], keep=lambda output: output[1][0])
+    assert torch.equal(found, discretise(standardise(last)))
