@@ -24,6 +24,13 @@ def is_whole(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
+def whole(name: str, value: object, least: int) -> int:
+    """Return a setting that has to be a whole number, or say what is wrong with it."""
+    if not is_whole(value) or value < least:
+        raise ValueError(f"{name}={value!r}, expected a whole number of at least {least}")
+    return int(value)
+
+
 def _number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 

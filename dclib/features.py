@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dclib.check import is_whole, matrices, same_width
+from dclib.check import is_whole, matrices, same_width, whole
 
 # What ends a layer and begins none: PyTorch's files of activations and of normalisations.
 ENDINGS = {
@@ -53,13 +53,12 @@ def activations(
     x = torch.as_tensor(x)
     if not x.ndim or not len(x):
         raise ValueError(f"x has shape {tuple(x.shape)}, expected (n, ...) with n >= 1")
-    if not is_whole(batch_size) or batch_size < 1:
-        raise ValueError(f"batch_size={batch_size!r}, expected a whole number of at least 1")
+    batch_size = whole("batch_size", batch_size, 1)
     modules = dict(net.named_modules())
     with _at_rest(net):
         names = _layers(net, x[:1]) if layers is None else _known(layers, modules)
         chosen = {name: modules[name] for name in names}
-        parts = [_run(net, part, chosen, keep) for part in x.split(int(batch_size))]
+        parts = [_run(net, part, chosen, keep) for part in x.split(batch_size)]
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 

@@ -8,7 +8,7 @@ from numbers import Real
 
 import numpy as np
 
-from dclib.check import is_whole
+from dclib.check import whole
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -85,13 +85,6 @@ class Data:
             digest.update(f"{array.dtype.str}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array))
         return digest.hexdigest()
-
-
-def whole(name: str, value: object, least: int) -> int:
-    """Return a setting that has to be a whole number, or say what is wrong with it."""
-    if not is_whole(value) or value < least:
-        raise ValueError(f"{name}={value!r}, expected a whole number of at least {least}")
-    return int(value)
 
 
 def number(name: str, value: object, least: float = 0.0, below: float = float("inf")) -> float:

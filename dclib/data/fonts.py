@@ -12,7 +12,8 @@ from matplotlib.font_manager import FontProperties, get_font
 from matplotlib.textpath import TextPath
 from scipy.ndimage import distance_transform_edt, map_coordinates
 
-from dclib.data.base import Data, float_type, generator, number, shuffled_labels, whole
+from dclib.check import whole
+from dclib.data.base import Data, float_type, generator, number, shuffled_labels
 
 # The text fonts among matplotlib's; the others hold mathematical signs or old-style figures.
 FONTS = (

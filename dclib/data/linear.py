@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dclib.data.base import Data, float_type, generator, number, settled, shuffled_labels, whole
+from dclib.check import whole
+from dclib.data.base import Data, float_type, generator, number, settled, shuffled_labels
 
 
 def subspaces(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.io import loadmat
 
-from dclib.data.base import Data, float_type, whole
+from dclib.check import whole
+from dclib.data.base import Data, float_type
 from dclib.data.fetch import Remote, fetch
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dclib.data.base import Data, float_type, generator, number, settled, shuffled_labels, whole
+from dclib.check import whole
+from dclib.data.base import Data, float_type, generator, number, settled, shuffled_labels
 
 # One cycle each, as a function of the place t in [0, 1); brought to mean 0 and deviation 1 below.
 WAVEFORMS = {

@@ -9,7 +9,8 @@ from scipy.spatial.distance import cdist, pdist
 from scipy.special import expit
 from sklearn.datasets import load_digits
 
-from dclib.data.base import Data, float_type, generator, number, settled, shuffled_labels, whole
+from dclib.check import whole
+from dclib.data.base import Data, float_type, generator, number, settled, shuffled_labels
 
 
 def digits(*, dtype: object = np.float64) -> Data:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_score
 
 from dclib import runtime
-from dclib.check import is_whole
+from dclib.check import whole
 
 __all__ = [
     "calinski_harabasz_score",
@@ -72,10 +72,8 @@ def gap_statistic(
     True
     """
     x, rng = read_samples(x), np.random.default_rng(runtime.seed(random_state))
-    counts = (("max_clusters", max_clusters, 1), ("n_references", n_references, 2))
-    for name, value, least in counts:
-        if not is_whole(value) or value < least:
-            raise ValueError(f"{name}={value!r}, expected a whole number of at least {least}")
+    max_clusters = whole("max_clusters", max_clusters, 1)
+    n_references = whole("n_references", n_references, 2)
     if box not in ("data", "principal"):
         raise ValueError(f"box={box!r}, expected 'data' or 'principal'")
     center = x.mean(0)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.metrics import adjusted_rand_score
 
 from dclib import runtime
-from dclib.check import is_whole
+from dclib.check import whole
 from dclib.metrics.internal import read_samples
 
 
@@ -51,9 +51,7 @@ def resampling_stability(
     [1.0, 1.0, 1.0]
     """
     x, rng = read_samples(x), np.random.default_rng(runtime.seed(random_state))
-    for name, value in (("n_clusters", n_clusters), ("n_pairs", n_pairs)):
-        if not is_whole(value) or value < 1:
-            raise ValueError(f"{name}={value!r}, expected a whole number of at least 1")
+    n_clusters, n_pairs = whole("n_clusters", n_clusters, 1), whole("n_pairs", n_pairs, 1)
     size = round(share * len(x))
     if not 0.5 < share < 1 or size < n_clusters:
         raise ValueError(
