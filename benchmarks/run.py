@@ -49,6 +49,8 @@ def main(arguments: list[str] | None = None) -> None:
             random_state=seed,
             verbose=1,
         )
+        if getattr(model, "network", "mlp") == "cnn":
+            x = x.reshape(len(x), 1, *loaded.shape)
         row = describe(model, loaded, options.dtype)
         if any(same_run(row, done) for done in read_rows(results)):
             print(f"{make.__name__} on {loaded.name}, seed {seed}: already in {results.name}")

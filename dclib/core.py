@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 from tqdm import tqdm
@@ -78,6 +80,13 @@ def phase(method: Callable[[Any, Tensor], None]) -> Callable[[Any, Any], Any]:
     return call
 
 
+def _places_new_samples(estimator: Clusterer) -> bool:
+    if estimator.transductive:
+        found = f"{type(estimator).__name__} is transductive"
+        raise AttributeError(f"{found}: it clusters the samples of its fit, and no others")
+    return True
+
+
 class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
     """Base of all algorithms: a subclass writes `build`, its phases, `run`, `embed` and `assign`.
 
@@ -89,7 +98,8 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
     `stop_reason_`, `seconds_` (by phase), `seed_`, `net_`.
     """
 
-    taxonomy: Taxonomy
+    taxonomy: ClassVar[Taxonomy]
+    transductive: ClassVar[bool] = False
     _fitting = False
     _resumed: dict | None = None
     _watch: Callable | None = None
@@ -109,9 +119,9 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
     def embed(self, x: Tensor) -> Tensor:
         """Codes (n, m) of x (n, d)."""
 
-    @abstractmethod
     def assign(self, x: Tensor) -> Tensor:
-        """Soft assignments (n, k) of x (n, d)."""
+        """Soft assignments (n, k) of x (n, d); only where the algorithm is not `transductive`."""
+        raise NotImplementedError
 
     # ---- what a user calls
 
@@ -123,7 +133,8 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
         watch: Callable[[Clusterer, dict], None] | None = None,
         checkpoint: str | os.PathLike | None = None,
     ) -> Self:
-        """Cluster X (n, d): an array, a tensor or anything array-like. y is ignored.
+        """Cluster X (n, d), or images (n, c, h, w) where the network is convolutional: an array,
+        a tensor or anything array-like. y is ignored.
 
         `watch(estimator, record)` is called after every epoch with its line of `history_`. With
         `checkpoint`, the state is written to that file after every epoch, and a fit with the same
@@ -148,10 +159,12 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
             vars(self).pop(name, None)
         return self
 
+    @available_if(_places_new_samples)
     def predict(self, X: Any) -> np.ndarray:
         """Cluster number (n,) of each row of X (n, d)."""
         return self.predict_proba(X).argmax(1)
 
+    @available_if(_places_new_samples)
     def predict_proba(self, X: Any) -> np.ndarray:
         """Soft assignments (n, k) of the rows of X (n, d); rows sum to 1."""
         check_is_fitted(self)
@@ -185,14 +198,15 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
             raise ValueError(f"{path} holds an unfinished fit, expected what `save` wrote")
         estimator = cls(**{**store.decode(state["settings"]), "device": device})
         check.settings(estimator)
-        estimator.n_features_in_ = state["n_features"]
+        estimator._shape = tuple(state["shape"])
+        estimator.n_features_in_ = math.prod(estimator._shape)
         if state["feature_names"]:
             estimator.feature_names_in_ = np.array(state["feature_names"], dtype=object)
         estimator._dtype = getattr(torch, state["dtype"])
         estimator._device = runtime.device(device, estimator._dtype)
-        row = torch.zeros(1, state["n_features"], dtype=estimator._dtype, device=estimator._device)
+        sample = torch.zeros(estimator._shape, dtype=estimator._dtype, device=estimator._device)
         estimator._fitting = True
-        estimator.build(row.expand(len(state["labels"]), -1))
+        estimator.build(sample.expand(len(state["labels"]), *estimator._shape))
         del estimator._fitting
         estimator._restore(state)
         return estimator
@@ -226,8 +240,15 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
         """Check X and put it on the device, in the dtype of the fit."""
         X = X.detach().cpu().numpy() if isinstance(X, Tensor) else X
         dtype = [np.float64, np.float32] if reset else str(self._dtype).removeprefix("torch.")
+        images = getattr(self, "network", "mlp") == "cnn"
+        if images:
+            shape = self._shape_of_images(X, reset)
+            X = np.reshape(X, (len(X), math.prod(shape)))
         X = validate_data(self, X, reset=reset, dtype=dtype, ensure_min_samples=2 if reset else 1)
+        if images:
+            X = X.reshape(len(X), *shape)
         if reset:
+            self._shape = X.shape[1:]
             check.settings(self)
             if len(X) < self.n_clusters:
                 least = f"expected at least n_clusters={self.n_clusters}"
@@ -238,12 +259,22 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
         plain = X if X.flags.writeable and min(X.strides) >= 0 else X.copy()
         return torch.from_numpy(plain).to(self._device)
 
+    def _shape_of_images(self, X: Any, reset: bool) -> tuple[int, ...]:
+        shape = np.shape(X)[1:]
+        if len(shape) not in (2, 3):
+            expected = "expected images (n, c, h, w) or series (n, c, length) for network='cnn'"
+            raise ValueError(f"X has shape {np.shape(X)}, {expected}")
+        if not reset and shape != self._shape:
+            expected = ", ".join(map(str, self._shape))
+            raise ValueError(f"X has shape {np.shape(X)}, expected (n, {expected}), as in fit")
+        return shape
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "labels_")
 
     @property
     def _n_features_out(self) -> int:
-        row = torch.zeros(1, self.n_features_in_, dtype=self._dtype, device=self._device)
+        row = torch.zeros(1, *self._shape, dtype=self._dtype, device=self._device)
         return self.embed(row).shape[1]
 
     # ---- begin, keep, go on
@@ -287,7 +318,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
             "settings": self._settings(),
             "seed": self.seed_,
             "dtype": str(self._dtype).removeprefix("torch."),
-            "n_features": self.n_features_in_,
+            "shape": self._shape,
             "feature_names": [str(name) for name in getattr(self, "feature_names_in_", ())],
             "net": self.net_.state_dict(),
             "labels": None if labels is None else torch.from_numpy(labels),

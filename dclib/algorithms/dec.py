@@ -24,11 +24,11 @@ import torch
 from torch import Tensor, nn
 
 from dclib.assign import kmeans, sharpen
-from dclib.check import Count, Rate, Share, Size, Sizes
+from dclib.check import Count, Network, Rate, Share, Size, Sizes
 from dclib.core import Clusterer, Taxonomy, phase
 from dclib.loop import batches, descend, encode
 from dclib.losses import assignment_kl
-from dclib.networks import Autoencoder, Centers, pretrain
+from dclib.networks import Centers, autoencoder, pretrain
 
 
 @dataclass(eq=False, repr=False)
@@ -42,6 +42,7 @@ class DEC(Clusterer):
     """
 
     n_clusters: Size = 8
+    network: Network = "mlp"  # "cnn" for images (n, c, h, w): layers are channels and the code
     layers: Sizes = (500, 500, 2000, 10)  # DEC Sec. 4.3: the encoder behind the input
     layer_epochs: Count = 0  # DEC Sec. 4.3: 50,000 steps a layer
     pretrain_epochs: Count = 200  # DEC Sec. 4.3: 100,000 steps, 366 epochs of MNIST
@@ -68,7 +69,7 @@ class DEC(Clusterer):
 
     @phase
     def build(self, x: Tensor) -> None:
-        auto = Autoencoder((x.shape[1], *self.layers), dtype=x.dtype)
+        auto = autoencoder(self.network, x.shape[1:], self.layers, x.dtype)
         centers = Centers(self.n_clusters, self.layers[-1], dtype=x.dtype)
         self.net_ = nn.ModuleDict({"auto": auto, "centers": centers})
 

@@ -25,11 +25,11 @@ import torch
 from torch import Tensor, nn
 
 from dclib.assign import kmeans, sharpen
-from dclib.check import Count, Rate, Share, Size, Sizes, Weight
+from dclib.check import Count, Network, Rate, Share, Size, Sizes, Weight
 from dclib.core import Clusterer, Taxonomy, phase
 from dclib.loop import batches, descend, encode
 from dclib.losses import assignment_kl, squared_error
-from dclib.networks import Autoencoder, Centers, pretrain
+from dclib.networks import Centers, autoencoder, pretrain
 from dclib.schedules import schedule
 
 
@@ -44,6 +44,7 @@ class IDEC(Clusterer):
     """
 
     n_clusters: Size = 8
+    network: Network = "mlp"  # "cnn" for images (n, c, h, w): layers are channels and the code
     layers: Sizes = (500, 500, 2000, 10)  # DEC Sec. 4.3: the encoder behind the input
     layer_epochs: Count = 0  # DEC Sec. 4.3: 50,000 steps a layer
     pretrain_epochs: Count = 200  # DEC Sec. 4.3: 100,000 steps, 366 epochs of MNIST
@@ -71,7 +72,7 @@ class IDEC(Clusterer):
 
     @phase
     def build(self, x: Tensor) -> None:
-        auto = Autoencoder((x.shape[1], *self.layers), dtype=x.dtype)
+        auto = autoencoder(self.network, x.shape[1:], self.layers, x.dtype)
         centers = Centers(self.n_clusters, self.layers[-1], dtype=x.dtype)
         self.net_ = nn.ModuleDict({"auto": auto, "centers": centers})
 
@@ -102,7 +103,7 @@ class IDEC(Clusterer):
             p = sharpen(q)  # DEC Eq. 3, over all n samples
             for i in batches(len(x), self.batch_size):
                 z = auto.encoder(x[i])
-                reconstruction = squared_error(auto.decoder(z), x[i]) / x.shape[1]  # L_r
+                reconstruction = squared_error(auto.decoder(z), x[i]) / x[0].numel()  # L_r
                 kl = assignment_kl(p[i], centers(z))  # L_c, DEC Eq. 2
                 descend(reconstruction + gamma(epoch.t) * kl, optimizer)
                 epoch.log(reconstruction=reconstruction, kl=kl)

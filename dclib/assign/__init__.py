@@ -1,5 +1,6 @@
 """From codes to assignments: soft assignments, their targets, and shallow clusterings."""
 
+from dclib.assign.graph import cut, keep_largest, low_rank_affinity
 from dclib.assign.shallow import align, gaussian_mixture, hdbscan, kmeans, spectral
 from dclib.assign.soft import mixture, softmax, squared_distances, student_t
 from dclib.assign.targets import balance, sharpen, sinkhorn
@@ -7,9 +8,12 @@ from dclib.assign.targets import balance, sharpen, sinkhorn
 __all__ = [
     "align",
     "balance",
+    "cut",
     "gaussian_mixture",
     "hdbscan",
+    "keep_largest",
     "kmeans",
+    "low_rank_affinity",
     "mixture",
     "sharpen",
     "sinkhorn",

@@ -3,6 +3,7 @@
 from dclib.networks.adversarial import GAN, train_adversarial
 from dclib.networks.autoencoder import (
     Autoencoder,
+    autoencoder,
     pretrain,
     train_end_to_end,
     train_layer_by_layer,
@@ -17,6 +18,7 @@ from dclib.networks.belief import (
 )
 from dclib.networks.cnn import ConvAutoencoder, cnn
 from dclib.networks.heads import Centers
+from dclib.networks.layered import layer_outputs
 from dclib.networks.mlp import initialise, mlp
 from dclib.networks.recurrent import RecurrentAutoencoder, train_recurrent
 from dclib.networks.variational import VAE, train_variational
@@ -30,9 +32,11 @@ __all__ = [
     "ConvAutoencoder",
     "DeepBelief",
     "RecurrentAutoencoder",
+    "autoencoder",
     "cnn",
     "contrastive_divergence",
     "initialise",
+    "layer_outputs",
     "log_partition",
     "mlp",
     "pretrain",

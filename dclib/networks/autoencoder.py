@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dclib.loop import Epoch, batches, descend, encode
 from dclib.losses import squared_error
+from dclib.networks.cnn import ConvAutoencoder
 from dclib.networks.mlp import mlp
 
 
@@ -37,6 +38,26 @@ class Autoencoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.decoder(self.encoder(x))
+
+
+def autoencoder(
+    network: str, shape: Sequence[int], layers: Sequence[int], dtype: torch.dtype | None = None
+) -> Autoencoder | ConvAutoencoder:
+    """Build the autoencoder that an algorithm's settings `network` and `layers` name.
+
+    Shapes: shape is that of one sample, (d,) for "mlp" and (c, h, w) or (c, length) for "cnn". The
+    last of `layers` is the size of the code; those before are the widths of an "mlp", or the
+    channels of the convolutions of a "cnn", which have kernels of 5 pixels, as the first two of
+    Guo et al. 2017 (DCEC), Sec. 3.1.
+
+    >>> auto = autoencoder("cnn", (1, 8, 8), (4, 6, 5))
+    >>> auto(torch.zeros(2, 1, 8, 8)).shape, auto.encoder(torch.zeros(2, 1, 8, 8)).shape
+    (torch.Size([2, 1, 8, 8]), torch.Size([2, 5]))
+    """
+    if network == "mlp":
+        return Autoencoder((*shape, *layers), dtype=dtype)
+    *channels, code_size = layers
+    return ConvAutoencoder(shape, channels, code_size, kernel_size=5, dtype=dtype)
 
 
 def train_end_to_end(
@@ -99,7 +120,7 @@ def train_layer_by_layer(
 
 
 def pretrain(
-    auto: Autoencoder,
+    auto: Autoencoder | ConvAutoencoder,
     x: Tensor,
     epochs: Callable[..., Iterable[Epoch]],
     layer_epochs: int,
@@ -110,7 +131,10 @@ def pretrain(
     """Prepare an autoencoder for clustering: layer by layer, then end to end.
 
     `epochs(total, name, optimizer)` is an estimator's `self.epochs`. Zero epochs skip a stage.
+    ValueError where the layers of a convolutional autoencoder are to be trained one by one.
     """
+    if layer_epochs and not isinstance(auto, Autoencoder):
+        raise ValueError(f"layer_epochs={layer_epochs}, expected 0 for network='cnn'")
     if layer_epochs:
         train_layer_by_layer(auto, x, functools.partial(epochs, layer_epochs), lr, batch_size)
     optimizer = torch.optim.SGD(auto.parameters(), lr=lr, momentum=0.9, fused=True)
