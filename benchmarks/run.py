@@ -24,12 +24,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dclib import algorithms, data, metrics, runtime
+from dclib import algorithms, data, metrics, runtime, store
 from dclib.core import Clusterer
 
 HERE = Path(__file__).parent
 TAKEN = ("n_clusters", "device", "random_state", "verbose")  # given by the data or by options
 LOADERS = [name for name in data.__all__ if name.islower() and name != "ucr"]  # ucr is many sets
+PRETRAINING = ("network", "layers", "layer_epochs", "pretrain_epochs", "pretrain_lr", "batch_size")
 ALGORITHMS = {name.lower(): getattr(algorithms, name) for name in algorithms.__all__}
 
 
@@ -57,6 +58,9 @@ def main(arguments: list[str] | None = None) -> None:
             continue
         print(f"{make.__name__} on {loaded.name}, {len(x)} samples, seed {seed}", flush=True)
         checkpoint = checkpoint_of(results, row)
+        if options.starts and set(PRETRAINING) <= set(row["settings"]):
+            Path(options.starts).mkdir(parents=True, exist_ok=True)
+            share_pretraining(model, start_of(Path(options.starts), row))
         row |= measure(model, x, loaded.y, options.dtype, checkpoint)
         with results.open("a") as file:
             file.write(json.dumps(row) + "\n")
@@ -81,6 +85,9 @@ def read_options(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--set", nargs="*", type=setting, default=[], metavar="NAME=VALUE", help="other settings"
+    )
+    parser.add_argument(
+        "--starts", help="folder where runs of equal pre-training leave and find its weights"
     )
     parser.add_argument("--results", help="file to append to, benchmarks/results/DATA.jsonl")
     options = parser.parse_args(arguments)
@@ -177,6 +184,28 @@ def measure(model: Clusterer, x: np.ndarray, y: np.ndarray, dtype: str, checkpoi
     }
 
 
+def share_pretraining(model: Clusterer, path: Path) -> None:
+    """Take the pre-trained autoencoder from a file where it exists, else train and write it.
+
+    A phase draws random numbers of its own, so that the same settings and seed end in the same
+    weights in every algorithm that pre-trains this way; its seconds are those of the first.
+    """
+    train = model.pretrain
+
+    def pretrain(x: torch.Tensor) -> None:
+        if not path.exists():
+            train(x)
+            kept = {"algorithm": "pretraining", "history": model.history_}
+            kept |= {"net": model.net_.auto.state_dict(), "seconds": model.seconds_["pretrain"]}
+            store.write(kept, path)
+        elif not any(record["phase"] == "refine" for record in model.history_):
+            kept = store.read(path)
+            model.net_.auto.load_state_dict(kept["net"])
+            model.history_, model.seconds_["pretrain"] = kept["history"], kept["seconds"]
+
+    model.pretrain = pretrain
+
+
 def scores(y: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """All scores as fractions."""
     return {
@@ -196,6 +225,14 @@ def checkpoint_of(results: Path, row: dict) -> Path:
     """Name the file of an unfinished run by what decides its outcome."""
     digest = hashlib.sha256(json.dumps(row).encode()).hexdigest()[:12]
     return results.parent / f"unfinished-{digest}.pt"
+
+
+def start_of(folder: Path, row: dict) -> Path:
+    """Name the file of a pre-trained autoencoder by what decides its weights."""
+    settings = {name: row["settings"][name] for name in PRETRAINING}
+    decides = {**row, "algorithm": "pretraining", "settings": settings}
+    digest = hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:12]
+    return folder / f"{row['data']}-{row['seed']}-{digest}.pt"
 
 
 def model_device(model: Clusterer) -> str:

@@ -55,6 +55,27 @@ def test_what_stands_there_is_not_run_again(results, capsys):
     assert "DEC on digits, seed 0: already in digits.jsonl" in capsys.readouterr().out
 
 
+def test_a_shared_start_gives_what_a_run_of_its_own_gives(results, tmp_path):
+    starts = tmp_path / "starts"
+    bench(results, "idec", more=["--starts", str(starts)])
+    (start,) = starts.iterdir()
+    written = start.stat().st_mtime_ns
+    *_, shared = bench(results, "dec", more=["--starts", str(starts)])
+    assert (start.stat().st_mtime_ns, len(list(starts.iterdir()))) == (written, 1)
+    (own,) = bench(tmp_path / "own.jsonl")
+    for name in ("start", "scores", "epochs", "stop_reason"):
+        assert shared[name] == own[name]
+    assert shared["seconds"].keys() == own["seconds"].keys()
+
+
+def test_another_pretraining_is_another_start(results, tmp_path):
+    starts = tmp_path / "starts"
+    for seed, epochs in ((0, 1), (0, 2), (1, 2)):
+        more = ["--starts", str(starts), "--first-seed", str(seed)]
+        bench(results, settings=[*REFINED, f"pretrain_epochs={epochs}"], more=more)
+    assert len(list(starts.iterdir())) == 3
+
+
 @pytest.mark.parametrize(
     ("settings", "more"),
     [
@@ -132,7 +153,7 @@ def test_settings_are_read_as_python_would(text, expected):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--set", "speed=3"], "--set speed: dec has the settings layers,"),
+        (["--set", "speed=3"], "--set speed: dec has the settings network,"),
         (["--set", "n_clusters=3"], "--set n_clusters: dec has"),
         (["--seeds", "0"], "'0', expected at least 1"),
     ],
