@@ -11,7 +11,7 @@ Differs from the paper:
 3. By default the coefficients are only made symmetric, the same for all data; the paper's
    per-data-set steps behind them (`keep`, `rank`, `power`) and its numbers of steps were chosen
    with the labels and are settings here.
-4. The loss is divided by the number of samples; the gradient, and so Adam's path, is the same.
+4. The loss is divided by the number of samples; but for its epsilon, Adam takes the same path.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dclib.check import Count, Network, Rate, Rule, Share, Size, Sizes, is_whole
 from dclib.core import Clusterer, Taxonomy, phase
 from dclib.loop import descend, encode
 from dclib.losses import self_expression, self_expression_affinity, squared_error
-from dclib.networks import autoencoder
+from dclib.networks import Autoencoder, ConvAutoencoder
 
 Norm = Annotated[int, Rule("1 or 2", lambda v: is_whole(v) and v in (1, 2))]
 
@@ -44,8 +44,8 @@ class DSCNet(Clusterer):
     """
 
     n_clusters: Size = 8
-    network: Network = "mlp"  # "cnn" for images (n, c, h, w): layers are channels and the code
-    layers: Sizes = (500, 200)  # of the paper: "cnn", one to three layers of 3 to 50 channels
+    network: Network = "mlp"  # "cnn" for images (n, c, h, w): layers are channels
+    layers: Sizes = (500, 200)  # released code: "cnn", one to three layers of 3 to 50 channels
     pretrain_epochs: Count = 1000  # steps: all samples are one batch
     refine_epochs: Count = 500
     norm: Norm = 2  # of the coefficients: 2 is the paper's DSC-Net-L2, 1 its L1
@@ -80,7 +80,10 @@ class DSCNet(Clusterer):
         if needed > self.memory:
             found = f"n_samples={n} take {needed:.1f} GB for n x n coefficients"
             raise ValueError(f"{found}, expected at most memory={self.memory} GB")
-        auto = autoencoder(self.network, x.shape[1:], self.layers, x.dtype)
+        if self.network == "cnn":
+            auto = ConvAutoencoder(x.shape[1:], self.layers, code_size=None, dtype=x.dtype)
+        else:
+            auto = Autoencoder((*x.shape[1:], *self.layers), dtype=x.dtype)
         self.net_ = nn.ModuleDict({"auto": auto})
         self.net_.register_parameter("c", nn.Parameter(torch.full((n, n), 1e-8, dtype=x.dtype)))
 

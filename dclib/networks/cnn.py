@@ -15,7 +15,7 @@ from dclib.check import is_whole
 def cnn(
     shape: Sequence[int],
     channels: Sequence[int],
-    outputs: int,
+    outputs: int | None,
     kernel_size: int = 3,
     activation: type[nn.Module] = nn.ReLU,
     dtype: torch.dtype | None = None,
@@ -25,7 +25,8 @@ def cnn(
     Shapes: shape (c, h, w) of one image, or (c, length) of one series, without n; forward takes
     (n, *shape) and returns (n, outputs). Layer l has channels[l] kernels, stride 2 and a border
     of zeros, so that a side s becomes s / 2, rounded up. The activation follows each convolution,
-    not the linear layer. Raises ValueError, here for a kernel_size that is even or for more
+    not the linear layer; `outputs` None leaves that away, and the outputs are all numbers of the
+    last convolution. Raises ValueError, here for a kernel_size that is even or for more
     layers than a side can be halved, and in forward for a batch of another shape.
 
     >>> cnn((1, 8, 8), [4, 6], 10)
@@ -45,17 +46,19 @@ def cnn(
     for before, after in pairwise([shape[0], *channels]):
         settings = {"stride": 2, "padding": kernel_size // 2, "dtype": dtype}
         layers += [convolution(before, after, kernel_size, **settings), activation()]
-    linear = nn.Linear(channels[-1] * prod(last), outputs, dtype=dtype)
-    return nn.Sequential(*layers, nn.Flatten(), linear)
+    layers.append(nn.Flatten())
+    if outputs is not None:
+        layers.append(nn.Linear(channels[-1] * prod(last), outputs, dtype=dtype))
+    return nn.Sequential(*layers)
 
 
 class ConvAutoencoder(nn.Module):
     """A convolutional encoder and its mirror image, with strides that the decoder undoes.
 
     Shapes: as `cnn`; encoder (n, *shape) -> (n, code_size), decoder back to (n, *shape), for odd
-    sides too. Source: the network of Guo et al. 2017 (DCEC), Sec. 3.1, is shape (1, 28, 28) and
-    channels (32, 64, 128), with kernels of 5, 5 and 3; ours has one kernel size for all layers,
-    and a border of zeros in all.
+    sides too. With code_size None the last convolution is the code. Source: the network of Guo et
+    al. 2017 (DCEC), Sec. 3.1, is shape (1, 28, 28) and channels (32, 64, 128), with kernels of 5,
+    5 and 3; ours has one kernel size for all layers, and a border of zeros in all.
 
     >>> auto = ConvAutoencoder((1, 9, 7), [4, 6], code_size=5)
     >>> x = torch.zeros(2, 1, 9, 7)
@@ -67,7 +70,7 @@ class ConvAutoencoder(nn.Module):
         self,
         shape: Sequence[int],
         channels: Sequence[int],
-        code_size: int,
+        code_size: int | None,
         kernel_size: int = 3,
         activation: type[nn.Module] = nn.ReLU,
         dtype: torch.dtype | None = None,
@@ -76,14 +79,16 @@ class ConvAutoencoder(nn.Module):
         self.encoder = cnn(shape, channels, code_size, kernel_size, activation, dtype)
         sides = _sides(shape, channels, kernel_size)
         start = (channels[-1], *sides[-1])
-        layers = [nn.Linear(code_size, prod(start), dtype=dtype), nn.Unflatten(1, start)]
+        layers: list[nn.Module] = [nn.Unflatten(1, start)]
+        if code_size is not None:
+            layers = [nn.Linear(code_size, prod(start), dtype=dtype), *layers, activation()]
         transposed = nn.ConvTranspose1d if len(shape) == 2 else nn.ConvTranspose2d
         changes = pairwise([*reversed(channels), shape[0]])
         for (before, after), back_to in zip(changes, sides[-2::-1], strict=True):
             settings = {"stride": 2, "padding": kernel_size // 2, "dtype": dtype}
             settings["output_padding"] = tuple(1 - side % 2 for side in back_to)  # 4 came of 8 or 7
-            layers += [activation(), transposed(before, after, kernel_size, **settings)]
-        self.decoder = nn.Sequential(*layers)
+            layers += [transposed(before, after, kernel_size, **settings), activation()]
+        self.decoder = nn.Sequential(*layers[:-1])
 
     def forward(self, x: Tensor) -> Tensor:
         return self.decoder(self.encoder(x))
