@@ -69,6 +69,15 @@ def settings(estimator: Any) -> None:
                 )
 
 
+def memory(samples: torch.Tensor, squares: int, limit: float) -> None:
+    """Refuse more samples than leave room for so many n x n matrices in `limit` gigabytes."""
+    n = len(samples)
+    needed = squares * n * n * samples.element_size() / 1e9
+    if needed > limit:
+        found = f"n_samples={n} take {needed:.1f} GB for n x n numbers"
+        raise ValueError(f"{found}, expected at most memory={limit} GB")
+
+
 def matrices(**tensors: Any) -> None:
     """Refuse tensors that are not matrices: `matrices(z=z, centers=centers)`."""
     for name, tensor in tensors.items():

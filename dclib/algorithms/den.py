@@ -57,8 +57,8 @@ class DEN(Clusterer):
     pretrain_epochs: Count = 200
     pretrain_lr: Rate = 1.0  # on the mean over pixels
     refine_epochs: Count = 100
-    locality: Weight = 0.5  # the paper's alpha: a number or a schedule
-    sparsity: Weight = 1.0  # the paper's beta: a number or a schedule
+    locality: Weight = 10.0  # alpha: a number or a schedule; the paper's is not known to us
+    sparsity: Weight = 0.1  # beta: likewise
     n_neighbors: Size = 4
     lr: Rate = 0.001
     n_init: Size = 20

@@ -8,13 +8,20 @@ Source: Ghasedi Dizaji, Herandi, Deng, Cai, Huang, "Deep Clustering via Joint Co
 Autoencoder Embedding and Relative Entropy Minimization", ICCV 2017.
 
 Differs from the paper:
-1. One convolutional network for all data, with strides that halve; an MLP for data without shape.
-2. Codes and rebuilt images are linear; the paper's end in tanh, of images scaled to [-1, 1].
-3. Adam at ten times the rate, larger batches, fewer epochs, and no early stopping: the released
+1. One convolutional network for all data, with strides that halve and ReLU; an MLP for data
+   without shape. Codes and rebuilt images are linear; the paper's end in tanh, of images scaled to
+   [-1, 1].
+2. Adam at ten times the rate, larger batches, fewer epochs, and no early stopping: the released
    code watches a tenth of the data that is chosen evenly over the true classes.
-4. The softmax starts from k-means on the codes and is first fitted to these labels alone, the
-   network held, for `head_epochs`.
-5. Stops when few labels change; the paper, when the targets do.
+3. The softmax starts from k-means on the codes, or from clusters merged on their graph of nearest
+   neighbours. The paper does the former on large sets and the latter, by another affinity (path
+   integrals in place of degrees), on small ones; here every edge of the graph counts both ways.
+4. The softmax has a bias, as in the released code; the paper's formula has none.
+5. What the hidden layers have to rebuild is held constant, so that no layer gains by becoming
+   easy to rebuild.
+6. Targets are those of the network at the start of an epoch; the released code takes each
+   sample's from its last step, an epoch old at most.
+7. Stops when few labels change; the released code, when the targets stay as they are.
 """
 
 from __future__ import annotations
@@ -26,16 +33,25 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dclib import check
 from dclib.assign import balance, kmeans, sharpen
 from dclib.check import Count, Network, Rate, Rule, Share, Size, Sizes, Weight
 from dclib.core import Clusterer, Taxonomy, phase
 from dclib.loop import batches, descend, encode
-from dclib.losses import pseudo_label_loss, squared_error
+from dclib.losses import (
+    agglomerate,
+    directed_graph,
+    nearest_components,
+    pseudo_label_loss,
+    squared_error,
+)
 from dclib.networks import autoencoder, layer_outputs
 from dclib.schedules import schedule
 
 TARGETS = {"root": balance, "square": sharpen}
 Target = Annotated[str, Rule("'root' or 'square'", lambda v: v in list(TARGETS))]
+STARTS = ("kmeans", "agglomerative")
+Start = Annotated[str, Rule("'kmeans' or 'agglomerative'", lambda v: v in STARTS)]
 
 
 @dataclass(eq=False, repr=False)
@@ -54,7 +70,10 @@ class DEPICT(Clusterer):
     drop: Share = 0.1  # share of the input of each layer, but the code's, that noise sets to 0
     hidden_weight: Share = 0.1  # released code: of rebuilding a hidden layer, beside the input
     pretrain_epochs: Count = 100
-    n_init: Size = 20
+    start: Start = "kmeans"  # "agglomerative", on USPS in the paper, takes n x n numbers
+    n_init: Size = 20  # of k-means
+    n_neighbors: Size = 20  # of the graph of the agglomerative start
+    memory: Rate = 8.0  # gigabytes that this graph may take
     head_epochs: Count = 10
     refine_epochs: Count = 50
     target: Target = "root"  # the paper's q; "square" is that of the released code, and DEC's
@@ -79,8 +98,10 @@ class DEPICT(Clusterer):
 
     @phase
     def build(self, x: Tensor) -> None:
+        if self.start == "agglomerative":
+            check.memory(x, squares=4, limit=self.memory)
         auto = autoencoder(self.network, x.shape[1:], self.layers, x.dtype)
-        head = nn.Linear(self.layers[-1], self.n_clusters, bias=False, dtype=x.dtype)
+        head = nn.Linear(self.layers[-1], self.n_clusters, dtype=x.dtype)
         self.net_ = nn.ModuleDict({"auto": auto, "head": head})
 
     @phase
@@ -94,21 +115,25 @@ class DEPICT(Clusterer):
 
     @phase
     def place_head(self, x: Tensor) -> None:
-        labels, centers = kmeans(self.embed(x), self.n_clusters, self.n_init)
+        z, k = self.embed(x), self.n_clusters
+        labels = kmeans(z, k, self.n_init)[0] if self.start == "kmeans" else self._merge(z)
+        members = nn.functional.one_hot(labels, k).to(z.dtype)
+        means = members.T @ z / members.sum(0)[:, None].clamp_min(1)
         with torch.no_grad():
-            self.net_.head.weight.copy_(nn.functional.normalize(centers))
-        self.relabel(nn.functional.one_hot(labels, self.n_clusters))
+            self.net_.head.weight.copy_(nn.functional.normalize(means))
+            self.net_.head.bias.zero_()
+        self.relabel(members)
 
     @phase
     def fit_head(self, x: Tensor) -> None:
-        head, z = self.net_.head, self.embed(x)
         labels = torch.from_numpy(self.labels_).to(x.device)
-        optimizer = torch.optim.Adam(head.parameters(), lr=self.lr, fused=True)
+        optimizer = torch.optim.Adam(self.net_.parameters(), lr=self.lr, fused=True)
         for epoch in self.epochs(self.head_epochs, "head", optimizer):
             for i in batches(len(x), self.batch_size):
-                loss = pseudo_label_loss(head(z[i]), labels[i])
-                descend(loss, optimizer)
-                epoch.log(classification=loss)
+                rebuilt, noisy = self._rebuild(x[i])
+                loss = pseudo_label_loss(self.net_.head(noisy), labels[i])
+                descend(rebuilt + loss, optimizer)
+                epoch.log(reconstruction=rebuilt, classification=loss)
 
     @phase
     def refine(self, x: Tensor) -> None:
@@ -132,7 +157,8 @@ class DEPICT(Clusterer):
     def _rebuild(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Loss of rebuilding input and hidden layers from noise, means over pixels; noisy codes."""
         encoder, decoder = self.net_.auto.encoder, self.net_.auto.decoder
-        clean = [x.flatten(1), *layer_outputs(encoder, x)[:-1]]
+        with torch.no_grad():
+            clean = [x.flatten(1), *layer_outputs(encoder, x)[:-1]]
         noise = [self.drop] * (len(clean) - 1)  # the code's own input stays whole
         noisy = layer_outputs(encoder, x, noise)[-1]
         rebuilt = reversed(layer_outputs(decoder, noisy))
@@ -140,6 +166,13 @@ class DEPICT(Clusterer):
             squared_error(h_hat, h) / h.shape[1] for h_hat, h in zip(rebuilt, clean, strict=True)
         ]
         return errors[0] + self.hidden_weight * sum(errors[1:]), noisy
+
+    def _merge(self, z: Tensor) -> Tensor:
+        """Merge the codes on their graph of neighbours until there are as many as clusters."""
+        with torch.autocast(z.device.type, enabled=False):  # affinities need all their digits
+            graph = directed_graph(z, min(self.n_neighbors, len(z) - 1))
+            # Outliers that nobody points at could not be merged on the graph as it is.
+            return agglomerate(graph + graph.T, nearest_components(graph), self.n_clusters)
 
     def run(self, x: Tensor) -> None:
         self.pretrain(x)

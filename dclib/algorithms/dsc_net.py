@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dclib import check
 from dclib.assign import cut, keep_largest, low_rank_affinity
 from dclib.check import Count, Network, Rate, Rule, Share, Size, Sizes, is_whole
 from dclib.core import Clusterer, Taxonomy, phase
@@ -55,7 +56,7 @@ class DSCNet(Clusterer):
     rank: Count = 0  # directions a cluster: the affinity is made from that many, 0 for all
     power: Rate = 1.0  # of the affinity, where rank is not 0
     lr: Rate = 0.001
-    memory: Rate = 8.0  # gigabytes that coefficients, gradient and Adam's two moments may take
+    memory: Rate = 8.0  # gigabytes that the n x n coefficients may take
     batch_size: Size = 256  # of encoding; training takes all samples at once
     device: str = "auto"
     random_state: int | np.random.RandomState | None = None
@@ -75,17 +76,14 @@ class DSCNet(Clusterer):
 
     @phase
     def build(self, x: Tensor) -> None:
-        n = len(x)
-        needed = 4 * n * n * x.element_size() / 1e9
-        if needed > self.memory:
-            found = f"n_samples={n} take {needed:.1f} GB for n x n coefficients"
-            raise ValueError(f"{found}, expected at most memory={self.memory} GB")
+        check.memory(x, squares=4, limit=self.memory)  # c, its gradient, Adam's two moments
         if self.network == "cnn":
             auto = ConvAutoencoder(x.shape[1:], self.layers, code_size=None, dtype=x.dtype)
         else:
             auto = Autoencoder((*x.shape[1:], *self.layers), dtype=x.dtype)
         self.net_ = nn.ModuleDict({"auto": auto})
-        self.net_.register_parameter("c", nn.Parameter(torch.full((n, n), 1e-8, dtype=x.dtype)))
+        c = torch.full((len(x), len(x)), 1e-8, dtype=x.dtype)
+        self.net_.register_parameter("c", nn.Parameter(c))
 
     @phase
     def pretrain(self, x: Tensor) -> None:

@@ -91,7 +91,7 @@ def test_the_paper_s_steps_change_the_cut_alone():
 def test_memory_is_checked_before_anything_is_allocated():
     model = DSCNet(2, memory=1.0, random_state=0)
     many = np.broadcast_to(np.arange(2.0), (40_000, 2))
-    message = "n_samples=40000 take 51.2 GB for n x n coefficients, expected at most memory=1.0 GB"
+    message = "n_samples=40000 take 51.2 GB for n x n numbers, expected at most memory=1.0 GB"
     with pytest.raises(ValueError, match=message):
         model.fit(many)
     assert not hasattr(model, "net_")
