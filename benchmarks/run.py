@@ -30,7 +30,12 @@ from dclib.core import Clusterer
 HERE = Path(__file__).parent
 TAKEN = ("n_clusters", "device", "random_state", "verbose")  # given by the data or by options
 LOADERS = [name for name in data.__all__ if name.islower() and name != "ucr"]  # ucr is many sets
-PRETRAINING = ("network", "layers", "layer_epochs", "pretrain_epochs", "pretrain_lr", "batch_size")
+# What decides the weights after pre-training; three algorithms pre-train in their own way.
+PRETRAINING = (
+    *("network", "layers", "hidden", "group_size", "batch_size"),
+    *("layer_epochs", "pretrain_epochs", "pretrain_lr"),
+)
+OWN_PRETRAINING = {"DEN": (), "DEPICT": ("drop", "hidden_weight", "lr"), "DSCNet": ("lr",)}
 ALGORITHMS = {name.lower(): getattr(algorithms, name) for name in algorithms.__all__}
 
 
@@ -58,7 +63,7 @@ def main(arguments: list[str] | None = None) -> None:
             continue
         print(f"{make.__name__} on {loaded.name}, {len(x)} samples, seed {seed}", flush=True)
         checkpoint = checkpoint_of(results, row)
-        if options.starts and set(PRETRAINING) <= set(row["settings"]):
+        if options.starts:
             Path(options.starts).mkdir(parents=True, exist_ok=True)
             share_pretraining(model, start_of(Path(options.starts), row))
         row |= measure(model, x, loaded.y, options.dtype, checkpoint)
@@ -229,8 +234,11 @@ def checkpoint_of(results: Path, row: dict) -> Path:
 
 def start_of(folder: Path, row: dict) -> Path:
     """Name the file of a pre-trained autoencoder by what decides its weights."""
-    settings = {name: row["settings"][name] for name in PRETRAINING}
-    decides = {**row, "algorithm": "pretraining", "settings": settings}
+    own = OWN_PRETRAINING.get(row["algorithm"])
+    names = {*PRETRAINING, *(own or ())}
+    settings = {name: value for name, value in row["settings"].items() if name in names}
+    kind = "shared" if own is None else row["algorithm"]
+    decides = {**row, "algorithm": kind, "settings": settings}
     digest = hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:12]
     return folder / f"{row['data']}-{row['seed']}-{digest}.pt"
 

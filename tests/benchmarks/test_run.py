@@ -1,6 +1,7 @@
 """The benchmark command: one JSON line a run, none twice, resumed where it was interrupted."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +67,20 @@ def test_a_shared_start_gives_what_a_run_of_its_own_gives(results, tmp_path):
     for name in ("start", "scores", "epochs", "stop_reason"):
         assert shared[name] == own[name]
     assert shared["seconds"].keys() == own["seconds"].keys()
+
+
+def test_what_comes_after_does_not_change_the_start_and_what_decides_it_does():
+    row = {"data": "digits", "seed": 0}
+
+    def name(algorithm, **settings):
+        settings = {"layers": [8, 2], "pretrain_epochs": 1, "lr": 0.1, "drop": 0.1} | settings
+        return run.start_of(Path(), row | {"algorithm": algorithm, "settings": settings})
+
+    assert name("DEC", lr=0.2) == name("IDEC", gamma=0.5)
+    assert name("DEC") != name("DEC", layers=[8, 3])
+    assert name("DEPICT", target="root") == name("DEPICT", target="square")
+    assert len({name("DEPICT"), name("DEPICT", lr=0.2), name("DEPICT", drop=0.2)}) == 3
+    assert len({name("DEC"), name("DEPICT"), name("DSCNet")}) == 3
 
 
 def test_another_pretraining_is_another_start(results, tmp_path):
