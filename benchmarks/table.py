@@ -2,8 +2,9 @@
 
     python -m benchmarks.table
 
-One line for each algorithm, data set, dtype, device and set of settings: mean ± sample standard
-deviation over the seeds, the k-means start that was refined, and what the paper reports.
+One line for each algorithm, data set, dtype, device and set of settings: the settings that differ
+from the defaults, mean ± sample standard deviation over the seeds, the start that was refined, and
+what the paper reports.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.run import HERE, read_rows
+from dclib import algorithms
 from dclib.show import spread, table
 
 
@@ -27,13 +29,20 @@ def main() -> None:
 def lines(results: list[Path], published: Path) -> list[dict[str, str]]:
     """Gather the runs that differ in nothing but the seed."""
     with published.open() as file:
-        papers = {(row["algorithm"], row["data"]): row for row in csv.DictReader(file)}
+        papers = {
+            (row["algorithm"], row["data"], row["network"]): row for row in csv.DictReader(file)
+        }
     groups: dict[tuple, list[dict]] = defaultdict(list)
     for row in (row for path in results for row in read_rows(path) if "scores" in row):
         settings = json.dumps(row["settings"], sort_keys=True)
         key = (row["data"], row["algorithm"], row["dtype"], row["device"], settings)
         groups[key].append(row)
-    return [line(rows, papers.get((key[1], key[0]))) for key, rows in sorted(groups.items())]
+    table_lines = []
+    for (data, algorithm, *_), rows in sorted(groups.items()):
+        network = rows[0]["settings"].get("network", "mlp")
+        paper = papers.get((algorithm, data, network)) or papers.get((algorithm, data, ""))
+        table_lines.append(line(rows, paper))
+    return table_lines
 
 
 def line(rows: list[dict], paper: dict | None) -> dict[str, str]:
@@ -43,6 +52,7 @@ def line(rows: list[dict], paper: dict | None) -> dict[str, str]:
     return {
         "data": first["data"],
         "algorithm": first["algorithm"],
+        "settings": changed(first),
         "seeds": str(len(rows)),
         "ACC": mean([row["scores"]["acc"] for row in rows]),
         "NMI": mean([row["scores"]["nmi"] for row in rows]),
@@ -54,6 +64,14 @@ def line(rows: list[dict], paper: dict | None) -> dict[str, str]:
         "dtype": first["dtype"],
         "device": first["device"],
     }
+
+
+def changed(row: dict) -> str:
+    """The settings of a run that are not the defaults of its algorithm, as `--set` takes them."""
+    make = getattr(algorithms, row["algorithm"], None)
+    defaults = json.loads(json.dumps(make().get_params())) if make else {}
+    differ = {k: v for k, v in row["settings"].items() if k not in defaults or defaults[k] != v}
+    return " ".join(f"{k}={json.dumps(v, separators=(',', ':'))}" for k, v in differ.items())
 
 
 def mean(values: list[float]) -> str:

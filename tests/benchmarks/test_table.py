@@ -7,7 +7,11 @@ import pytest
 from benchmarks import speed, table
 from benchmarks.run import HERE
 
-PUBLISHED = "algorithm,data,acc,nmi,source\nDEC,mnist,0.843,,the paper\n"
+PUBLISHED = """algorithm,network,data,acc,nmi,source
+DEC,,mnist,0.843,,the paper
+IDEC,mlp,mnist,0.881,,the paper of rows
+IDEC,cnn,mnist,0.89,,the paper of images
+"""
 
 
 def run(seed, acc, **changed):
@@ -45,6 +49,17 @@ def test_what_differs_in_more_than_the_seed_is_kept_apart(lines, changed):
     assert len(lines(run(0, 0.8), run(1, 0.9, **changed))) == 2
 
 
+def test_the_paper_is_that_of_the_network(lines):
+    settings = [{"network": "mlp"}, {"network": "cnn"}]
+    found = lines(*(run(0, 0.8, algorithm="IDEC", settings=each) for each in settings))
+    assert sorted(line["paper, ACC"] for line in found) == ["0.881", "0.89"]
+
+
+def test_settings_are_those_that_are_not_the_defaults(lines):
+    (line,) = lines(run(0, 0.8, settings={"lr": 0.01, "tol": 0.5, "layers": [8, 2]}))
+    assert line["settings"] == "tol=0.5 layers=[8,2]"
+
+
 def test_one_seed_says_so_and_no_start_and_no_paper_are_left_empty(lines):
     (line,) = lines(run(0, 0.8, start=None, data="usps"))
     assert line["ACC"] == "0.800 (one seed)"
@@ -53,12 +68,12 @@ def test_one_seed_says_so_and_no_start_and_no_paper_are_left_empty(lines):
 
 def test_the_stored_results_make_a_table(capsys):
     table.main()
-    assert capsys.readouterr().out.startswith("| data | algorithm | seeds | ACC |")
+    assert capsys.readouterr().out.startswith("| data | algorithm | settings | seeds | ACC |")
 
 
 def test_every_published_number_has_a_source():
     rows = (HERE / "published.csv").read_text().splitlines()[1:]
-    assert rows and all("20" in row.split(",", 4)[4] for row in rows)
+    assert rows and all("20" in row.split(",", 5)[5] for row in rows)
 
 
 def test_speed_compares_two_positive_times(capsys, monkeypatch):
