@@ -70,8 +70,8 @@ class DEN(Clusterer):
     taxonomy: ClassVar[Taxonomy] = Taxonomy(
         family="autoencoder",
         architecture="MLP autoencoder",
-        network_loss="reconstruction",
-        clustering_loss="locality preserving, group sparsity",
+        network_loss="reconstruction, locality preserving, group sparsity",
+        clustering_loss="none",
         schedule="clustering after training",
         features="one layer",
         year=2014,

@@ -65,7 +65,7 @@ class DMC(Clusterer):
     taxonomy: ClassVar[Taxonomy] = Taxonomy(
         family="autoencoder",
         architecture="MLP autoencoder",
-        network_loss="reconstruction of samples and neighbours",
+        network_loss="reconstruction, locality preserving",
         clustering_loss="soft k-means",
         schedule="pre-training, then joint training",
         features="one layer",
