@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from dclib import algorithms, data, metrics, runtime, store
+from dclib.assign import kmeans
 from dclib.core import Clusterer
 
 HERE = Path(__file__).parent
@@ -161,14 +162,27 @@ def same_run(row: dict, done: dict) -> bool:
 
 
 def measure(model: Clusterer, x: np.ndarray, y: np.ndarray, dtype: str, checkpoint: Path) -> dict:
-    """Fit, then score the end and, where there is one, the k-means start it refined."""
+    """Fit, then score the end and, where there is one, the start that was refined.
+
+    The start is what the clusters were placed by or, where they come last, k-means on the codes.
+    """
     kept = checkpoint.with_suffix(".start.npy")  # outlives an interruption, as the checkpoint does
+    train = model.pretrain
+
+    def pretrain(x: torch.Tensor) -> None:
+        train(x)
+        if hasattr(model, "refine") and not kept.exists():
+            with runtime.seeded(model.seed_, "start", device=x.device):
+                labels, _ = kmeans(model.embed(x), model.n_clusters)
+            np.save(kept, labels.cpu().numpy())
 
     def keep_start(estimator: Clusterer, record: dict) -> None:
         # The first refined epoch still carries the labels of its start.
-        if record["phase"] == "refine" and record["epoch"] == 0:
+        first = record["phase"] == "refine" and record["epoch"] == 0
+        if first and hasattr(estimator, "labels_"):
             np.save(kept, estimator.labels_)
 
+    model.pretrain = pretrain
     reduced = dtype == "bfloat16 autocast"
     # Autocast keeps the cast weights for the length of the block: stale after one step.
     precision = torch.autocast(model_device(model), torch.bfloat16, reduced, cache_enabled=False)

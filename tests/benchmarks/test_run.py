@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from sklearn.cluster import KMeans
 
 from benchmarks import run
 from dclib.core import Clusterer
+from dclib.metrics import clustering_accuracy
 
 KEYS = {
     "algorithm", "data", "n", "seed", "settings", "device", "dtype", "commit", "versions",
@@ -48,6 +50,19 @@ def test_a_run_appends_one_line_that_says_all(results):
 def test_an_algorithm_without_refinement_has_no_start(results):
     (row,) = bench(results, "autoencoderkmeans", SETTINGS)
     assert row["start"] is None
+
+
+@pytest.mark.parametrize("algorithm", ["den", "dscnet"])
+def test_where_clusters_come_last_the_start_is_kmeans_on_the_codes(results, algorithm):
+    layers = "hidden=(8,)" if algorithm == "den" else "layers=(8,2)"
+    settings = [layers, "pretrain_epochs=1", "refine_epochs=1"]
+    (row,) = bench(results, algorithm, settings)
+    model = run.ALGORITHMS[algorithm](10, random_state=0, device="cpu", pretrain_epochs=1)
+    model.set_params(**dict([run.setting(layers)]))
+    digits = run.data.digits()
+    codes = model.build(digits.x.astype("float32")).pretrain(digits.x.astype("float32"))
+    rival = KMeans(10, n_init=20, random_state=0).fit_predict(codes.transform(digits.x))
+    assert row["start"]["acc"] == pytest.approx(clustering_accuracy(digits.y, rival), abs=0.05)
 
 
 def test_what_stands_there_is_not_run_again(results, capsys):
