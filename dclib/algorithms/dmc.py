@@ -52,8 +52,8 @@ class DMC(Clusterer):
     pretrain_lr: Rate = 1.0  # on the mean over pixels
     n_init: Size = 20
     refine_epochs: Count = 100
-    locality: Weight = 0.1  # alpha: of rebuilding the neighbours, a number or a schedule
-    gamma: Weight = 0.1  # beta: of the distances to the centers, a number or a schedule
+    locality: Weight = 1.0  # alpha: of rebuilding the neighbours, a number or a schedule
+    gamma: Weight = 0.01  # beta: of the distances to the centers; more of it shrinks the codes
     n_neighbors: Size = 5
     lr: Rate = 0.001
     tol: Share = 0.001
