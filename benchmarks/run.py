@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> None:
         checkpoint = checkpoint_of(results, row)
         if options.starts:
             Path(options.starts).mkdir(parents=True, exist_ok=True)
-            share_pretraining(model, start_of(Path(options.starts), row))
+            share_pretraining(model, start_of(Path(options.starts), row), checkpoint)
         row |= measure(model, x, loaded.y, options.dtype, checkpoint)
         with results.open("a") as file:
             file.write(json.dumps(row) + "\n")
@@ -203,13 +203,15 @@ def measure(model: Clusterer, x: np.ndarray, y: np.ndarray, dtype: str, checkpoi
     }
 
 
-def share_pretraining(model: Clusterer, path: Path) -> None:
+def share_pretraining(model: Clusterer, path: Path, checkpoint: Path) -> None:
     """Take the pre-trained autoencoder from a file where it exists, else train and write it.
 
     A phase draws random numbers of its own, so that the same settings and seed end in the same
     weights in every algorithm that pre-trains this way; its seconds are those of the first.
     """
     train = model.pretrain
+    if path.exists() and checkpoint.exists() and of_pretraining(store.read(checkpoint)["loop"]):
+        checkpoint.unlink()  # another run has finished what this one had begun
 
     def pretrain(x: torch.Tensor) -> None:
         if not path.exists():
@@ -217,12 +219,17 @@ def share_pretraining(model: Clusterer, path: Path) -> None:
             kept = {"algorithm": "pretraining", "history": model.history_}
             kept |= {"net": model.net_.auto.state_dict(), "seconds": model.seconds_["pretrain"]}
             store.write(kept, path)
-        elif not any(record["phase"] == "refine" for record in model.history_):
+        elif all(of_pretraining(record["phase"]) for record in model.history_):
             kept = store.read(path)
             model.net_.auto.load_state_dict(kept["net"])
             model.history_, model.seconds_["pretrain"] = kept["history"], kept["seconds"]
 
     model.pretrain = pretrain
+
+
+def of_pretraining(loop: str) -> bool:
+    """Whether a loop of this name comes before the clusters."""
+    return loop.startswith(("layer", "pretrain"))
 
 
 def scores(y: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """The benchmark command: one JSON line a run, none twice, resumed where it was interrupted."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -82,6 +83,31 @@ def test_a_shared_start_gives_what_a_run_of_its_own_gives(results, tmp_path):
     for name in ("start", "scores", "epochs", "stop_reason"):
         assert shared[name] == own[name]
     assert shared["seconds"].keys() == own["seconds"].keys()
+
+
+@pytest.mark.parametrize("calls", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("algorithm", ["idec", "depict"])
+def test_a_shared_start_and_an_interruption(results, tmp_path, monkeypatch, algorithm, calls):
+    settings = [*SETTINGS, "refine_epochs=2", "tol=0", "pretrain_epochs=2"]
+    settings += ["head_epochs=2"] * (algorithm == "depict")
+    (whole,) = bench(tmp_path / "whole.jsonl", algorithm, settings)
+    keep, kept = Clusterer._keep, []
+
+    def keep_and_stop(self, *where):
+        keep(self, *where)
+        kept.append(where)
+        if len(kept) == calls:
+            raise KeyboardInterrupt
+
+    more = ["--starts", str(tmp_path / "starts")]
+    with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+        patch.setattr(Clusterer, "_keep", keep_and_stop)
+        bench(results, algorithm, settings, more)
+    other = [*settings, "lr=0.01"] if algorithm == "idec" else [*settings, "gamma=0.5"]
+    bench(tmp_path / "other.jsonl", algorithm, other, more)  # finishes the pre-training
+    row = bench(results, algorithm, settings, more)[-1]
+    for name in ("scores", "start", "stop_reason", "epochs"):
+        assert row[name] == whole[name]
 
 
 def test_what_comes_after_does_not_change_the_start_and_what_decides_it_does():
