@@ -78,7 +78,7 @@ class DCN(Clusterer):
         auto = autoencoder(self.network, x.shape[1:], self.layers, x.dtype)
         centers = Centers(self.n_clusters, self.layers[-1], dtype=x.dtype)
         self.net_ = nn.ModuleDict({"auto": auto, "centers": centers})
-        # Released code: as if each center had been given 100 codes, which makes it slow.
+        # Released code: as if each center had already been given 100 codes.
         self.net_.register_buffer("counts", torch.full((self.n_clusters,), 100.0, dtype=x.dtype))
 
     @phase

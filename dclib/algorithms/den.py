@@ -9,10 +9,13 @@ Differs from the paper:
 1. Pre-trains end to end, or layer by layer as a denoising autoencoder (set `layer_epochs`); the
    paper stacks unsupervised layers.
 2. The paper's sizes and weights are not known to us; the defaults are our choice.
-3. The width of the heat kernel is the median squared distance of neighbours, so that no unit of
+3. The weights of the two terms are in units of the reconstruction: at 1, a term counts as much as
+   the reconstruction does when the refinement begins. The terms depend on the scale of the code,
+   and no plain number would suit two data sets.
+4. The width of the heat kernel is the median squared distance of neighbours, so that no unit of
    the data decides whether the second term acts at all.
-4. The neighbours of a batch are encoded with it; Adam.
-5. Losses are means over the samples; the paper's are sums.
+5. The neighbours of a batch are encoded with it; Adam.
+6. Losses are means over the samples; the paper's are sums.
 """
 
 from __future__ import annotations
@@ -57,8 +60,8 @@ class DEN(Clusterer):
     pretrain_epochs: Count = 200
     pretrain_lr: Rate = 1.0  # on the mean over pixels
     refine_epochs: Count = 100
-    locality: Weight = 10.0  # alpha: a number or a schedule; the paper's is not known to us
-    sparsity: Weight = 0.1  # beta: likewise
+    locality: Weight = 1.0  # alpha, in units of the reconstruction: a number or a schedule
+    sparsity: Weight = 1.0  # beta, likewise
     n_neighbors: Size = 4
     lr: Rate = 0.001
     n_init: Size = 20
@@ -84,6 +87,7 @@ class DEN(Clusterer):
         auto = autoencoder(self.network, x.shape[1:], (*self.hidden, size), x.dtype)
         centers = Centers(self.n_clusters, size, dtype=x.dtype)
         self.net_ = nn.ModuleDict({"auto": auto, "centers": centers})
+        self.net_.register_buffer("units", torch.zeros(2, dtype=x.dtype))  # of the two weights
 
     @phase
     def pretrain(self, x: Tensor) -> None:
@@ -99,6 +103,12 @@ class DEN(Clusterer):
         locality, sparsity = schedule(self.locality), schedule(self.sparsity)
         near, squared = nearest_neighbours(x, min(self.n_neighbors, len(x) - 1))  # in the input
         weights = heat_kernel(squared)  # S
+        if not self.net_.units.any():  # else the fit was interrupted
+            z = self.embed(x)
+            terms = torch.stack([locality_loss(z, z[near], weights), group_sparsity(z, groups)])
+            least = torch.finfo(x.dtype).eps  # the terms are 0 where all samples are equal
+            self.net_.units = squared_error(encode(auto.decoder, z), x) / terms.clamp_min(least)
+        alpha, beta = self.net_.units
         for epoch in self.epochs(self.refine_epochs, "refine", optimizer):
             for i in batches(len(x), self.batch_size):
                 z = auto.encoder(x[i])
@@ -107,7 +117,8 @@ class DEN(Clusterer):
                 apart = locality_loss(z, z_near, weights[i])  # E_g
                 awake = group_sparsity(z, groups)  # E_s
                 t = epoch.t
-                descend(rebuilt + locality(t) * apart + sparsity(t) * awake, optimizer)
+                extra = locality(t) * alpha * apart + sparsity(t) * beta * awake
+                descend(rebuilt + extra, optimizer)
                 epoch.log(reconstruction=rebuilt, locality=apart, sparsity=awake)
 
     @phase

@@ -9,8 +9,9 @@ AAAI Workshops 2017.
 Differs from the paper:
 1. The paper's formulas are not known to us in their details: this is our reading of its two
    terms. Locality: the squared error of rebuilding each of a sample's neighbours from its code,
-   weighed by a heat kernel. Clustering: the squared distance to every center, weighed by DEC's
-   soft assignment, which is held constant.
+   weighed by a heat kernel. Clustering: the squared distance to every center, weighed by how near
+   it is, as Gaussians would that are as wide as the clusters; the weights are held constant.
+   (With DEC's Student-t weights, whose tails are heavy, the centers merge.)
 2. Sizes, weights and recipe of training are our choice, for the same reason.
 3. The width of the heat kernel is the median squared distance of neighbours.
 4. Losses are means over the samples.
@@ -25,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dclib.assign import kmeans
+from dclib.assign import kmeans, softmax, squared_distances
 from dclib.check import Count, Network, Rate, Share, Size, Sizes, Weight
 from dclib.core import Clusterer, Taxonomy, phase
 from dclib.loop import batches, descend, encode
@@ -53,7 +54,7 @@ class DMC(Clusterer):
     n_init: Size = 20
     refine_epochs: Count = 100
     locality: Weight = 1.0  # alpha: of rebuilding the neighbours, a number or a schedule
-    gamma: Weight = 0.01  # beta: of the distances to the centers; more of it shrinks the codes
+    gamma: Weight = 0.1  # beta: of the distances to the centers, a number or a schedule
     n_neighbors: Size = 5
     lr: Rate = 0.001
     tol: Share = 0.001
@@ -78,6 +79,7 @@ class DMC(Clusterer):
         auto = autoencoder(self.network, x.shape[1:], self.layers, x.dtype)
         centers = Centers(self.n_clusters, self.layers[-1], dtype=x.dtype)
         self.net_ = nn.ModuleDict({"auto": auto, "centers": centers})
+        self.net_.register_buffer("sharpness", torch.ones((), dtype=x.dtype))
 
     @phase
     def pretrain(self, x: Tensor) -> None:
@@ -90,6 +92,7 @@ class DMC(Clusterer):
     def place_centers(self, x: Tensor) -> None:
         _, positions = kmeans(self.embed(x), self.n_clusters, self.n_init)
         self.net_.centers.place(positions)
+        self._measure(x)
         self.relabel(self.assign(x))
 
     @phase
@@ -100,6 +103,7 @@ class DMC(Clusterer):
         near, squared = nearest_neighbours(x, min(self.n_neighbors, len(x) - 1))
         weights = heat_kernel(squared)
         for epoch in self.epochs(self.refine_epochs, "refine", optimizer):
+            self._measure(x)
             q = self.assign(x)
             moved = self.relabel(q)
             if epoch.number > 0 and moved < self.tol:
@@ -115,7 +119,14 @@ class DMC(Clusterer):
                 t = epoch.t
                 descend(rebuilt + locality(t) * near_by + gamma(t) * scatter, optimizer)
                 epoch.log(reconstruction=rebuilt, locality=near_by, scatter=scatter)
+        self._measure(x)
         self.relabel(self.assign(x))
+
+    def _measure(self, x: Tensor) -> None:
+        """Take the width of the clusters from the distances to the nearest centers."""
+        z, position = self.embed(x), self.net_.centers.position.detach()
+        nearest = squared_distances(z, position).min(1).values.mean()
+        self.net_.sharpness = z.shape[1] / (2 * nearest).clamp_min(torch.finfo(z.dtype).tiny)
 
     def run(self, x: Tensor) -> None:
         self.pretrain(x)
@@ -126,7 +137,7 @@ class DMC(Clusterer):
         return encode(self.net_.auto.encoder, x)
 
     def assign(self, x: Tensor) -> Tensor:
-        return encode(self.net_.centers, self.embed(x))
+        return softmax(self.embed(x), self.net_.centers.position.detach(), self.net_.sharpness)
 
     @property
     def cluster_centers_(self) -> np.ndarray:

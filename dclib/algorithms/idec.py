@@ -5,6 +5,9 @@ the code space away from what the data look like.
 Source: Guo, Gao, Liu, Yin, "Improved Deep Embedded Clustering with Local Structure Preservation",
 IJCAI 2017.
 
+With `network="cnn"` this is DCEC (Guo, Liu, Zhu, Yin, "Deep Clustering with Convolutional
+Autoencoders", ICONIP 2017), but for one kernel size in all layers.
+
 Differs from the paper:
 1. Trains end to end by default; the paper starts from DEC's layer-wise weights (set
    `layer_epochs`).

@@ -57,7 +57,7 @@ def update_centers(
     0..k-1. Returns new centers and new counts, without gradients; a center that got no code stays
     where it is. Raises ValueError for whole-number counts. Source: Yang et al. 2017 (DCN), who
     take the samples of a batch one by one, center += (z_i - center) / count; the result is the
-    same. Their counts start at 100, which makes the centers slow.
+    same. Their counts start at 100, so that the first codes hardly move a center.
 
     >>> import torch
     >>> centers, counts = torch.tensor([[0.0], [9.0]]), torch.tensor([1.0, 1.0])

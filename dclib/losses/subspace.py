@@ -40,7 +40,8 @@ def ridge_expression(z: Tensor, penalty: float = 0.1, zero_diagonal: bool = True
 
     Shapes: z (n, m). Returns c (n, n); a constant, no gradient flows into z. With `zero_diagonal`
     each row is the ridge regression of a code on all others, without it c is symmetric and the
-    penalty alone keeps it from the identity. Takes n^2 memory and n^3 time.
+    penalty alone keeps it from the identity. Takes n^2 memory and n^3 time; computed in float64,
+    because the inverse of a nearly singular matrix is noise in float32.
 
     Source: Lu et al. 2012 (least squares regression), who have samples as columns.
 
@@ -50,12 +51,12 @@ def ridge_expression(z: Tensor, penalty: float = 0.1, zero_diagonal: bool = True
     """
     check.matrices(z=z)
     _settings(penalty, power=2)
-    z = z.detach()
-    one = torch.eye(len(z), dtype=z.dtype, device=z.device)
-    inverse = torch.linalg.inv(z @ z.T + penalty * one)
+    rows = z.detach().double()
+    one = torch.eye(len(rows), dtype=rows.dtype, device=rows.device)
+    inverse = torch.linalg.inv(rows @ rows.T + penalty * one)
     if zero_diagonal:
-        return one - inverse / inverse.diagonal()[:, None]
-    return one - penalty * inverse
+        return (one - inverse / inverse.diagonal()[:, None]).to(z.dtype)
+    return (one - penalty * inverse).to(z.dtype)
 
 
 def self_expression_affinity(c: Tensor) -> Tensor:

@@ -45,10 +45,11 @@ def test_two_steps_equal_steps_by_hand():
         apart = sum(s[i, c] * (z[i] - z[near[i, c]]).square().sum() for i in range(N)
                     for c in range(3)) / N  # fmt: skip
         awake = sum(2**0.5 * z[i, g : g + 2].norm() for i in range(N) for g in (0, 2, 4)) / N
-        optimizer.zero_grad()
-        (rebuilt + 0.7 * apart + 0.3 * awake).backward()
-        optimizer.step()
         losses.append([rebuilt.item(), apart.item(), awake.item()])
+        e_r, e_g, e_s = losses[0]  # weights of 1 make the terms equal at the start
+        optimizer.zero_grad()
+        (rebuilt + 0.7 * e_r / e_g * apart + 0.3 * e_r / e_s * awake).backward()
+        optimizer.step()
 
     model.refine(X)
     for record, by_hand in zip(model.history_[-2:], losses, strict=True):
@@ -56,6 +57,19 @@ def test_two_steps_equal_steps_by_hand():
         assert ours == pytest.approx(by_hand)
     for ours, by_hand in zip(model.net_.auto.parameters(), auto.parameters(), strict=True):
         torch.testing.assert_close(ours, by_hand)
+
+
+def test_the_units_are_those_of_the_first_refinement():
+    model = started().refine(X)
+    units = model.net_.units.clone()
+    assert (units > 0).all()
+    assert torch.equal(model.refine(X).net_.units, units)
+
+
+def test_equal_samples_are_no_division_by_zero():
+    model = DEN(2, hidden=(4,), pretrain_epochs=1, refine_epochs=2, random_state=0)
+    model.build(np.ones((6, 3))).pretrain(np.ones((6, 3))).refine(np.ones((6, 3)))
+    assert all(np.isfinite(list(record.values())[2:]).all() for record in model.history_)
 
 
 @pytest.mark.parametrize("name", ["locality", "sparsity"])
@@ -74,8 +88,8 @@ def test_the_code_has_a_group_for_each_cluster():
 
 
 def test_labels_are_those_of_kmeans_on_the_codes():
-    model = started().refine(X).place_centers(X)
-    rival = KMeans(3, n_init=20, random_state=1).fit_predict(model.transform(X))
+    model = started(n_init=200).refine(X).place_centers(X)
+    rival = KMeans(3, n_init=200, random_state=1).fit_predict(model.transform(X))
     assert adjusted_rand_score(model.labels_, rival) == 1
 
 

@@ -5,6 +5,7 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import make_blobs
 
 from dclib.algorithms import DMC
 
@@ -33,7 +34,8 @@ def test_two_steps_equal_steps_by_hand():
     for _ in range(2):
         z, mu = net.auto.encoder(x), net.centers.position
         distance = (z[:, None] - mu).square().sum(2)
-        q = 1 / (1 + distance.detach())
+        variance = distance.detach().min(1).values.mean() / 2  # of a code of two numbers
+        q = torch.exp(-distance.detach() / (2 * variance))  # Gaussians of this width
         q = q / q.sum(1, keepdim=True)
         x_hat = net.auto.decoder(z)
         rebuilt = (x_hat - x).square().sum() / N
@@ -62,6 +64,26 @@ def test_each_weight_lowers_its_own_term(weight, name):
         for value in (0.0, 5.0)
     ]
     assert ends[1] < 0.8 * ends[0]
+
+
+def test_the_shares_of_new_samples_are_those_of_the_fit():
+    model = started().refine(X)
+    z, centers = model.transform(X), model.cluster_centers_
+    distance = ((z[:, None] - centers) ** 2).sum(2)
+    q = np.exp(-distance / distance.min(1).mean())
+    expected = q / q.sum(1, keepdims=True)
+    np.testing.assert_allclose(model.predict_proba(X), expected, rtol=1e-6)
+    np.testing.assert_allclose(model.predict_proba(X[:3]), expected[:3], rtol=1e-6)
+
+
+def test_the_centers_do_not_merge():
+    blobs, _ = make_blobs(90, 5, centers=3, cluster_std=0.1, random_state=0)
+    settings = {"layers": (8, 2), "pretrain_epochs": 50, "pretrain_lr": 0.01, "random_state": 0}
+    model = DMC(3, **settings, refine_epochs=300, tol=0, lr=0.003, gamma=1.0).fit(blobs)
+    z = model.transform(blobs)
+    apart = np.linalg.norm(model.cluster_centers_[:, None] - model.cluster_centers_, axis=2)
+    within = np.linalg.norm(z - model.cluster_centers_[model.labels_], axis=1).mean()
+    assert apart[np.triu_indices(3, 1)].min() > 3 * within
 
 
 def test_without_weights_the_network_only_rebuilds():

@@ -199,3 +199,11 @@ def test_affinity_is_symmetric_and_follows_the_order_of_samples():
 def test_refuses(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_closed_form_keeps_its_digits_in_float32():
+    z = torch.rand(60, 10, dtype=torch.float64)
+    exact = ridge_expression(z, 1e-6, zero_diagonal=False)
+    single = ridge_expression(z.float(), 1e-6, zero_diagonal=False)
+    assert single.dtype == torch.float32
+    torch.testing.assert_close(single.double(), exact, atol=1e-4, rtol=1e-3)
