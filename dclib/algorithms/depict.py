@@ -12,7 +12,7 @@ Differs from the paper:
    without shape. Codes and rebuilt images are linear; the paper's end in tanh, of images scaled to
    [-1, 1].
 2. Adam at ten times the rate, larger batches, fewer epochs, and no early stopping: the released
-   code watches a tenth of the data that is chosen evenly over the true classes.
+   code watches a tenth of the data that keeps the shares of the true classes.
 3. The softmax starts from k-means on the codes, or from clusters merged on their graph of nearest
    neighbours. The paper does the former on large sets and the latter, by another affinity (path
    integrals in place of degrees), on small ones; here every edge of the graph counts both ways.

@@ -6,11 +6,12 @@ its spectrum the clusters. Nothing is learned that could place a new sample.
 Source: Ji, Zhang, Li, Salzmann, Reid, "Deep Subspace Clustering Networks", NIPS 2017.
 
 Differs from the paper:
-1. One border of zeros and one kernel size for all layers; sizes are settings.
-2. The pre-training is ours: the authors ship weights whose training they stopped by eye.
-3. By default the coefficients are only made symmetric, the same for all data; the paper's
-   per-data-set steps behind them (`keep`, `rank`, `power`) and its numbers of steps were chosen
-   with the labels and are settings here.
+1. One border of zeros and one kernel size for all layers; sizes are settings. The decoder's output
+   is linear, where the released code has a ReLU.
+2. The pre-training is ours; when theirs was stopped is not known.
+3. By default the coefficients are only made symmetric, the same for all data. The released code has
+   other steps behind them (`keep`, `rank`, `power`) and other numbers of steps for each data set;
+   they are settings here. What there is but the labels to choose them by, we do not know.
 4. The loss is divided by the number of samples; but for its epsilon, Adam takes the same path.
 """
 
