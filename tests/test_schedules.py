@@ -102,7 +102,7 @@ RAMP = Linear(0, 0.2)
 
 def small(gamma=RAMP):
     settings = {"pretrain_lr": 0.1, "lr": 0.05, "tol": 0, "batch_size": 16, "random_state": 0}
-    return IDEC(3, (8, 2), pretrain_epochs=3, refine_epochs=6, gamma=gamma, **settings)
+    return IDEC(3, layers=(8, 2), pretrain_epochs=3, refine_epochs=6, gamma=gamma, **settings)
 
 
 @pytest.mark.parametrize("epoch", range(6))
