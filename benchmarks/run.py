@@ -167,20 +167,21 @@ def measure(model: Clusterer, x: np.ndarray, y: np.ndarray, dtype: str, checkpoi
     The start is what the clusters were placed by or, where they come last, k-means on the codes.
     """
     kept = checkpoint.with_suffix(".start.npy")  # outlives an interruption, as the checkpoint does
-    train = model.pretrain
+    train, codes = model.pretrain, []
 
     def pretrain(x: torch.Tensor) -> None:
         train(x)
-        if hasattr(model, "refine") and not kept.exists():
-            with runtime.seeded(model.seed_, "start", device=x.device):
-                labels, _ = kmeans(model.embed(x), model.n_clusters)
-            np.save(kept, labels.cpu().numpy())
+        codes.append(model.embed(x))
 
     def keep_start(estimator: Clusterer, record: dict) -> None:
-        # The first refined epoch still carries the labels of its start.
-        first = record["phase"] == "refine" and record["epoch"] == 0
-        if first and hasattr(estimator, "labels_"):
+        if record["phase"] != "refine" or record["epoch"] > 0:
+            return
+        if hasattr(estimator, "labels_"):  # the first refined epoch still has those of its start
             np.save(kept, estimator.labels_)
+            return
+        with runtime.seeded(estimator.seed_, "start", device=codes[0].device):
+            labels, _ = kmeans(codes[0], estimator.n_clusters)
+        np.save(kept, labels.cpu().numpy())
 
     model.pretrain = pretrain
     reduced = dtype == "bfloat16 autocast"

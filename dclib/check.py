@@ -85,6 +85,14 @@ def matrices(**tensors: Any) -> None:
             raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected two dimensions")
 
 
+def square(**tensors: Any) -> None:
+    """Refuse tensors that are not square matrices: `square(c=c)`."""
+    for name, tensor in tensors.items():
+        shape = tuple(tensor.shape)
+        if len(shape) != 2 or shape[0] != shape[1]:
+            raise ValueError(f"{name} has shape {shape}, expected as many rows as columns")
+
+
 def same_shape(**tensors: Any) -> None:
     """Refuse tensors whose shapes differ: `same_shape(p=p, q=q)`."""
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}

@@ -92,8 +92,7 @@ class DMC(Clusterer):
     def place_centers(self, x: Tensor) -> None:
         _, positions = kmeans(self.embed(x), self.n_clusters, self.n_init)
         self.net_.centers.place(positions)
-        self._measure(x)
-        self.relabel(self.assign(x))
+        self.relabel(self._measure(x))
 
     @phase
     def refine(self, x: Tensor) -> None:
@@ -103,8 +102,7 @@ class DMC(Clusterer):
         near, squared = nearest_neighbours(x, min(self.n_neighbors, len(x) - 1))
         weights = heat_kernel(squared)
         for epoch in self.epochs(self.refine_epochs, "refine", optimizer):
-            self._measure(x)
-            q = self.assign(x)
+            q = self._measure(x)
             moved = self.relabel(q)
             if epoch.number > 0 and moved < self.tol:
                 self.stop_reason_ = f"refine: {moved:.2%} of the labels moved, tol={self.tol:.2%}"
@@ -114,19 +112,19 @@ class DMC(Clusterer):
                 x_hat = auto.decoder(z)
                 rebuilt = squared_error(x_hat, x[i])
                 near_by = locality_loss(x_hat.flatten(1), rows[near[i]], weights[i])
-                distance = (z[:, None] - centers.position).square().sum(2)
+                distance = squared_distances(z, centers.position)
                 scatter = (q[i] * distance).sum(1).mean()
                 t = epoch.t
                 descend(rebuilt + locality(t) * near_by + gamma(t) * scatter, optimizer)
                 epoch.log(reconstruction=rebuilt, locality=near_by, scatter=scatter)
-        self._measure(x)
-        self.relabel(self.assign(x))
+        self.relabel(self._measure(x))
 
-    def _measure(self, x: Tensor) -> None:
-        """Take the width of the clusters from the distances to the nearest centers."""
+    def _measure(self, x: Tensor) -> Tensor:
+        """Take the width of the clusters from the distances to the nearest centers; assign x."""
         z, position = self.embed(x), self.net_.centers.position.detach()
         nearest = squared_distances(z, position).min(1).values.mean()
         self.net_.sharpness = z.shape[1] / (2 * nearest).clamp_min(torch.finfo(z.dtype).tiny)
+        return softmax(z, position, self.net_.sharpness)
 
     def run(self, x: Tensor) -> None:
         self.pretrain(x)

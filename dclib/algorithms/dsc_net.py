@@ -104,7 +104,7 @@ class DSCNet(Clusterer):
             z = auto.encoder(x)
             others = c if self.norm == 2 else c - c.diagonal().diag()
             rebuilt = squared_error(auto.decoder(others @ z), x) / 2
-            expressed = self_expression(z, c, zero_diagonal=self.norm == 1, **settings)
+            expressed = self_expression(z, others, zero_diagonal=False, **settings)
             descend(rebuilt + self.weight / 2 * expressed, optimizer)
             epoch.log(reconstruction=rebuilt, self_expression=expressed)
 

@@ -1,7 +1,7 @@
 """From codes to assignments: soft assignments, their targets, and shallow clusterings."""
 
-from dclib.assign.graph import cut, keep_largest, low_rank_affinity
-from dclib.assign.shallow import align, gaussian_mixture, hdbscan, kmeans, spectral
+from dclib.assign.graph import keep_largest, low_rank_affinity
+from dclib.assign.shallow import align, cut, gaussian_mixture, hdbscan, kmeans, spectral
 from dclib.assign.soft import mixture, softmax, squared_distances, student_t
 from dclib.assign.targets import balance, sharpen, sinkhorn
 

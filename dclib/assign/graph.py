@@ -1,33 +1,11 @@
-"""Clusters of a graph that is given by its affinities, and how DSC-Nets prepares them."""
+"""How DSC-Nets makes a graph of its coefficients."""
 
 from __future__ import annotations
 
 import torch
-from sklearn.cluster import SpectralClustering
 from torch import Tensor
 
-from dclib.runtime import draw_seed
-
-
-def cut(affinity: Tensor, n_clusters: int) -> Tensor:
-    """Cluster the nodes of a graph by its spectrum.
-
-    Shapes: affinity (n, n), symmetric, at least 0. Returns labels (n,). The eigenvectors are
-    turned towards an indicator matrix instead of clustered by k-means, as DSC-Nets' code does.
-
-    >>> pairs = torch.block_diag(torch.ones(2, 2), torch.ones(3, 3))
-    >>> cut(pairs + 0.01, 2).tolist() in ([0, 0, 1, 1, 1], [1, 1, 0, 0, 0])
-    True
-    """
-    _square(affinity)
-    model = SpectralClustering(
-        n_clusters,
-        affinity="precomputed",
-        assign_labels="discretize",
-        random_state=draw_seed(),
-    )
-    labels = model.fit_predict(affinity.cpu().double().numpy())
-    return torch.as_tensor(labels, dtype=torch.long, device=affinity.device)
+from dclib import check
 
 
 def keep_largest(c: Tensor, share: float) -> Tensor:
@@ -40,7 +18,7 @@ def keep_largest(c: Tensor, share: float) -> Tensor:
     >>> keep_largest(torch.tensor([[3.0, -2.0, 1.0]]).expand(3, 3), share=0.6)[0]
     tensor([ 3., -2.,  0.])
     """
-    _square(c)
+    check.square(c=c)
     size, order = c.abs().sort(1, descending=True)
     before = size.cumsum(1) - size  # the sum of the larger ones
     kept = before < share * size.sum(1, keepdim=True)
@@ -60,14 +38,9 @@ def low_rank_affinity(c: Tensor, rank: int, power: float) -> Tensor:
             [1., 1., 0.],
             [0., 0., 1.]])
     """
-    _square(c)
+    check.square(c=c)
     directions, sizes, _ = torch.linalg.svd((c + c.T) / 2)
     rows = directions[:, :rank] * sizes[:rank].sqrt()
     rows = torch.nn.functional.normalize(rows)
     affinity = (rows @ rows.T).clamp_min(0).pow(power)
     return (affinity + affinity.T) / (2 * affinity.max())
-
-
-def _square(c: Tensor) -> None:
-    if c.ndim != 2 or c.shape[0] != c.shape[1]:
-        raise ValueError(f"shape {tuple(c.shape)}, expected as many rows as columns")

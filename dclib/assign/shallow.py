@@ -9,6 +9,7 @@ from sklearn.cluster import HDBSCAN, KMeans, SpectralClustering
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
+from dclib import check
 from dclib.runtime import draw_seed
 
 
@@ -60,6 +61,27 @@ def spectral(z: Tensor, n_clusters: int, n_neighbors: int = 10) -> Tensor:
         n_clusters, affinity="nearest_neighbors", n_neighbors=n_neighbors, random_state=draw_seed()
     )
     return _like(model.fit_predict(z.cpu().numpy()), z, torch.long)
+
+
+def cut(affinity: Tensor, n_clusters: int) -> Tensor:
+    """Cluster the nodes of a graph by its spectrum.
+
+    Shapes: affinity (n, n), symmetric, at least 0. Returns labels (n,). The eigenvectors are
+    turned towards an indicator matrix instead of clustered by k-means, as DSC-Nets' code does.
+
+    >>> pairs = torch.block_diag(torch.ones(2, 2), torch.ones(3, 3))
+    >>> cut(pairs + 0.01, 2).tolist() in ([0, 0, 1, 1, 1], [1, 1, 0, 0, 0])
+    True
+    """
+    check.square(affinity=affinity)
+    model = SpectralClustering(
+        n_clusters,
+        affinity="precomputed",
+        assign_labels="discretize",
+        random_state=draw_seed(),
+    )
+    labels = model.fit_predict(affinity.cpu().double().numpy())
+    return _like(labels, affinity, torch.long)
 
 
 def hdbscan(z: Tensor, min_cluster_size: int = 5, min_samples: int | None = None) -> Tensor:

@@ -70,7 +70,7 @@ def self_expression_affinity(c: Tensor) -> Tensor:
     tensor([[0., 3.],
             [3., 0.]])
     """
-    _square(c)
+    check.square(c=c)
     size = (c - c.diagonal().diag()).abs()
     return size + size.T
 
@@ -79,17 +79,12 @@ def _coefficients(z: Tensor, c: Tensor) -> None:
     check.matrices(z=z)
     if not len(z):
         raise ValueError(f"z has shape {tuple(z.shape)}, expected at least one sample")
-    _square(c)
+    check.square(c=c)
     if len(c) != len(z):
         raise ValueError(
             f"c has shape {tuple(c.shape)}, expected ({len(z)}, {len(z)}): a row and a column for "
             "each sample of z"
         )
-
-
-def _square(c: Tensor) -> None:
-    if c.ndim != 2 or c.shape[0] != c.shape[1]:
-        raise ValueError(f"c has shape {tuple(c.shape)}, expected as many rows as columns")
 
 
 def _settings(penalty: float, power: int) -> None:

@@ -31,6 +31,20 @@ def bench(results, algorithm="dec", settings=REFINED, more=()):
     return [json.loads(line) for line in results.read_text().splitlines()]
 
 
+def interrupt_after(epochs, patch):
+    """Interrupt a fit when it has kept so many; return the list of all that are kept."""
+    keep, kept = Clusterer._keep, []
+
+    def keep_and_stop(self, *where):
+        keep(self, *where)
+        kept.append(where)
+        if len(kept) == epochs:
+            raise KeyboardInterrupt
+
+    patch.setattr(Clusterer, "_keep", keep_and_stop)
+    return kept
+
+
 def test_a_run_appends_one_line_that_says_all(results):
     (row,) = bench(results)
     assert row.keys() >= KEYS
@@ -91,17 +105,9 @@ def test_a_shared_start_and_an_interruption(results, tmp_path, monkeypatch, algo
     settings = [*SETTINGS, "refine_epochs=2", "tol=0", "pretrain_epochs=2"]
     settings += ["head_epochs=2"] * (algorithm == "depict")
     (whole,) = bench(tmp_path / "whole.jsonl", algorithm, settings)
-    keep, kept = Clusterer._keep, []
-
-    def keep_and_stop(self, *where):
-        keep(self, *where)
-        kept.append(where)
-        if len(kept) == calls:
-            raise KeyboardInterrupt
-
     more = ["--starts", str(tmp_path / "starts")]
     with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
-        patch.setattr(Clusterer, "_keep", keep_and_stop)
+        interrupt_after(calls, patch)
         bench(results, algorithm, settings, more)
     other = [*settings, "lr=0.01"] if algorithm == "idec" else [*settings, "gamma=0.5"]
     bench(tmp_path / "other.jsonl", algorithm, other, more)  # finishes the pre-training
@@ -153,15 +159,7 @@ def test_what_differs_is_one_more_line(results, settings, more):
 @pytest.mark.parametrize("epochs", [1, 2, 3])
 def test_an_interrupted_run_goes_on_where_it_was(results, tmp_path, monkeypatch, epochs):
     (whole,) = bench(tmp_path / "whole.jsonl")
-    keep, kept = Clusterer._keep, []
-
-    def keep_and_stop(self, *where):
-        keep(self, *where)
-        kept.append(where)
-        if len(kept) == epochs:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Clusterer, "_keep", keep_and_stop)
+    kept = interrupt_after(epochs, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         bench(results)
     assert not results.exists()
