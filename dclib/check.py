@@ -47,6 +47,7 @@ Size = Annotated[int, Rule("a whole number of at least 1", lambda v: is_whole(v)
 Sizes = Annotated[tuple, Rule("a tuple of whole numbers of at least 1", _sizes)]
 Rate = Annotated[float, Rule("a finite number above 0", lambda v: _number(v) and v > 0)]
 Share = Annotated[float, Rule("a number from 0 to 1", lambda v: _number(v) and 0 <= v <= 1)]
+Flag = Annotated[bool, Rule("True or False", lambda v: isinstance(v, bool))]
 Network = Annotated[str, Rule("'mlp' or 'cnn'", lambda v: v in ("mlp", "cnn"))]
 Weight = Annotated[
     float,

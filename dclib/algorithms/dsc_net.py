@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from dclib import check
 from dclib.assign import cut, keep_largest, low_rank_affinity
-from dclib.check import Count, Network, Rate, Rule, Share, Size, Sizes, is_whole
+from dclib.check import Count, Flag, Network, Rate, Rule, Share, Size, Sizes, is_whole
 from dclib.core import Clusterer, Taxonomy, phase
 from dclib.loop import descend, encode
 from dclib.losses import self_expression, self_expression_affinity, squared_error
@@ -53,6 +53,7 @@ class DSCNet(Clusterer):
     norm: Norm = 2  # of the coefficients: 2 is the paper's DSC-Net-L2, 1 its L1
     penalty: Rate = 1.0  # the paper's lambda_1: of the coefficients
     weight: Rate = 1.0  # the paper's lambda_2: of rebuilding codes by codes
+    frozen: Flag = False  # a control: only the coefficients are refined, not the network
     keep: Share = 1.0  # share of a sample's coefficients, the largest, that make the graph
     rank: Count = 0  # directions a cluster: the affinity is made from that many, 0 for all
     power: Rate = 1.0  # of the affinity, where rank is not 0
@@ -98,6 +99,7 @@ class DSCNet(Clusterer):
     @phase
     def refine(self, x: Tensor) -> None:
         auto, c = self.net_.auto, self.net_.c
+        auto.requires_grad_(not self.frozen)
         optimizer = torch.optim.Adam(self.net_.parameters(), lr=self.lr, fused=True)
         settings = {"penalty": 2 * self.penalty / self.weight, "power": self.norm}
         for epoch in self.epochs(self.refine_epochs, "refine", optimizer):

@@ -57,6 +57,14 @@ def test_the_decoder_is_given_the_combined_codes():
     assert error == pytest.approx(model.history_[-1]["reconstruction"], rel=0.1)
 
 
+def test_a_frozen_network_stays_and_its_coefficients_do_not():
+    model = started(frozen=True)
+    before, c = deepcopy(model.net_.auto.state_dict()), model.net_.c.detach().clone()
+    model.refine(X)
+    torch.testing.assert_close(model.net_.auto.state_dict(), before, rtol=0, atol=0)
+    assert not torch.equal(model.net_.c, c)
+
+
 def test_coefficients_tend_to_the_closed_form_of_their_codes():
     model = started(refine_epochs=2000, lr=0.003, penalty=1.0, weight=50.0).refine(X)
     z = torch.from_numpy(model.transform(X))
