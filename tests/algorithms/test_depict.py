@@ -100,6 +100,20 @@ def test_the_agglomerative_start_merges_codes_on_a_graph_that_counts_both_ways()
     assert adjusted_rand_score(model.labels_, merged) == 1
 
 
+def test_samples_beyond_the_graph_follow_their_nearest(monkeypatch):
+    merged = []
+
+    def graph(z, n_neighbors):
+        merged.append(len(z))
+        return directed_graph(z, n_neighbors)
+
+    whole = started(start="agglomerative", n_neighbors=5)
+    monkeypatch.setattr("dclib.algorithms.depict.directed_graph", graph)
+    model = started(start="agglomerative", n_neighbors=5, n_merged=30)
+    assert merged == [30]
+    assert adjusted_rand_score(model.labels_, whole.labels_) > 0.9
+
+
 def test_the_head_learns_the_labels_of_its_start():
     model = started(head_epochs=200, drop=0.0)
     start = model.labels_.copy()
@@ -123,7 +137,7 @@ def test_the_graph_s_memory_is_checked_before_anything_is_allocated():
     many = np.broadcast_to(np.arange(2.0), (40_000, 2))
     message = "n_samples=40000 take 51.2 GB for n x n numbers, expected at most memory=8.0 GB"
     with pytest.raises(ValueError, match=message):
-        DEPICT(2, start="agglomerative").fit(many)
+        DEPICT(2, start="agglomerative", n_merged=40000).fit(many)
 
 
 @pytest.mark.parametrize(("name", "expected"), [
