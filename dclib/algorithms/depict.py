@@ -14,9 +14,9 @@ Differs from the paper:
 2. Adam at ten times the rate, larger batches, fewer epochs, and no early stopping: the released
    code watches a tenth of the data that keeps the shares of the true classes.
 3. The softmax starts from k-means on the codes, or from clusters merged on their graph of nearest
-   neighbours, of up to `n_merged` samples. The paper does the former on large sets and the latter,
-   by another affinity (path integrals in place of degrees), on small ones; here every edge of the
-   graph counts both ways.
+   neighbours; of more than `n_merged` samples, small clusters of k-means are merged by their means.
+   The paper takes k-means for large sets, and merges small ones by another affinity (path integrals
+   in place of degrees); here every edge of the graph counts both ways.
 4. The softmax has a bias, as in the released code; the paper's formula has none.
 5. What the hidden layers have to rebuild is held constant, so that no layer gains by becoming
    easy to rebuild.
@@ -74,7 +74,7 @@ class DEPICT(Clusterer):
     start: Start = "kmeans"  # "agglomerative" is, on USPS, that of the paper
     n_init: Size = 20  # of k-means
     n_neighbors: Size = 20  # of the graph of the agglomerative start
-    n_merged: Size = 10000  # samples at most in this graph; the others follow their nearest
+    n_merged: Size = 2000  # of more samples, the graph joins the means of so many small clusters
     memory: Rate = 8.0  # gigabytes that this graph may take
     head_epochs: Count = 10
     refine_epochs: Count = 50
@@ -173,9 +173,8 @@ class DEPICT(Clusterer):
         """Merge the codes on their graph of neighbours until there are as many as clusters."""
         with torch.autocast(z.device.type, enabled=False):  # affinities need all their digits
             if len(z) > self.n_merged:
-                some = z[torch.randperm(len(z))[: self.n_merged]]
-                nearest = [torch.cdist(rows, some).argmin(1) for rows in z.split(4096)]
-                return self._merge(some)[torch.cat(nearest)]
+                parts, means = kmeans(z, self.n_merged, n_init=1)
+                return self._merge(means)[parts]
             graph = directed_graph(z, min(self.n_neighbors, len(z) - 1))
             # Outliers that nobody points at could not be merged on the graph as it is.
             return agglomerate(graph + graph.T, nearest_components(graph), self.n_clusters)

@@ -100,7 +100,7 @@ def test_the_agglomerative_start_merges_codes_on_a_graph_that_counts_both_ways()
     assert adjusted_rand_score(model.labels_, merged) == 1
 
 
-def test_samples_beyond_the_graph_follow_their_nearest(monkeypatch):
+def test_many_samples_are_merged_by_the_means_of_small_clusters(monkeypatch):
     merged = []
 
     def graph(z, n_neighbors):
