@@ -34,7 +34,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dclib import check
 from dclib.assign import balance, kmeans, sharpen
 from dclib.check import Count, Network, Rate, Rule, Share, Size, Sizes, Weight
 from dclib.core import Clusterer, Taxonomy, phase
@@ -75,7 +74,6 @@ class DEPICT(Clusterer):
     n_init: Size = 20  # of k-means
     n_neighbors: Size = 20  # of the graph of the agglomerative start
     n_merged: Size = 2000  # of more samples, the graph joins the means of so many small clusters
-    memory: Rate = 8.0  # gigabytes that this graph may take
     head_epochs: Count = 10
     refine_epochs: Count = 50
     target: Target = "root"  # the paper's q; "square" is that of the released code, and DEC's
@@ -100,8 +98,6 @@ class DEPICT(Clusterer):
 
     @phase
     def build(self, x: Tensor) -> None:
-        if self.start == "agglomerative":
-            check.memory(x[: self.n_merged], squares=4, limit=self.memory)
         auto = autoencoder(self.network, x.shape[1:], self.layers, x.dtype)
         head = nn.Linear(self.layers[-1], self.n_clusters, dtype=x.dtype)
         self.net_ = nn.ModuleDict({"auto": auto, "head": head})

@@ -133,13 +133,6 @@ def test_stops_when_few_labels_move():
     assert model.stop_reason_.endswith(" of the labels moved, tol=100.00%")
 
 
-def test_the_graph_s_memory_is_checked_before_anything_is_allocated():
-    many = np.broadcast_to(np.arange(2.0), (40_000, 2))
-    message = "n_samples=40000 take 51.2 GB for n x n numbers, expected at most memory=8.0 GB"
-    with pytest.raises(ValueError, match=message):
-        DEPICT(2, start="agglomerative", n_merged=40000).fit(many)
-
-
 @pytest.mark.parametrize(("name", "expected"), [
     ("start", "'kmeans' or 'agglomerative'"), ("target", "'root' or 'square'"),
 ])  # fmt: skip
