@@ -3,8 +3,8 @@
     python -m benchmarks.table
 
 One line for each algorithm, data set, dtype, device and set of settings: the settings that differ
-from the defaults, mean ± sample standard deviation over the seeds, the start that was refined, and
-what the paper reports.
+from the defaults, mean ± sample standard deviation over the seeds, the start that was refined, the
+gain over it seed by seed, and what the paper reports.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,42 +24,54 @@ from dclib.show import spread, table
 
 def main() -> None:
     """Print the table of everything in `results/`."""
-    print(table(lines(sorted((HERE / "results").glob("*.jsonl")), HERE / "published.csv")))
+    print(table(lines()))
 
 
-def lines(results: list[Path], published: Path) -> list[dict[str, str]]:
-    """Gather the runs that differ in nothing but the seed."""
-    with published.open() as file:
+def lines(*names: str, columns: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Make a line for each setting of the algorithms named, of all columns or of some."""
+    with (HERE / "published.csv").open() as file:
         papers = {
             (row["algorithm"], row["data"], row["network"]): row for row in csv.DictReader(file)
         }
-    groups: dict[tuple, list[dict]] = defaultdict(list)
-    for row in (row for path in results for row in read_rows(path) if "scores" in row):
-        settings = json.dumps(row["settings"], sort_keys=True)
-        key = (row["data"], row["algorithm"], row["dtype"], row["device"], settings)
-        groups[key].append(row)
-    table_lines = []
-    for (data, algorithm, *_), rows in sorted(groups.items()):
-        network = rows[0]["settings"].get("network", "mlp")
+    found = []
+    for runs in groups(*names):
+        data, algorithm = runs[0]["data"], runs[0]["algorithm"]
+        network = runs[0]["settings"].get("network", "mlp")
         paper = papers.get((algorithm, data, network)) or papers.get((algorithm, data, ""))
-        table_lines.append(line(rows, paper))
-    return table_lines
+        whole = line(runs, paper)
+        found.append({name: whole[name] for name in columns or whole})
+    return found
+
+
+def groups(*names: str, folder: Path = HERE / "results") -> list[list[dict]]:
+    """Gather the runs that differ in nothing but the seed, of the algorithms named or of all."""
+    found: dict[tuple, list[dict]] = defaultdict(list)
+    for row in (row for path in sorted(folder.glob("*.jsonl")) for row in read_rows(path)):
+        if "scores" in row and (not names or row["algorithm"] in names):
+            settings = json.dumps(row["settings"], sort_keys=True)
+            key = (row["data"], row["algorithm"], row["dtype"], row["device"], settings)
+            found[key].append(row)
+    return [found[key] for key in sorted(found)]
 
 
 def line(rows: list[dict], paper: dict | None) -> dict[str, str]:
     """Make one line of the table from the seeds of one setting."""
     first = rows[0]
-    starts = [row["start"]["acc"] for row in rows if row["start"]]
+    ends = np.array([row["scores"]["acc"] for row in rows])
+    starts = np.array([row["start"]["acc"] for row in rows if row["start"]])
     return {
         "data": first["data"],
         "algorithm": first["algorithm"],
         "settings": changed(first),
         "seeds": str(len(rows)),
-        "ACC": mean([row["scores"]["acc"] for row in rows]),
+        "ACC": mean(ends),
         "NMI": mean([row["scores"]["nmi"] for row in rows]),
         "ARI": mean([row["scores"]["ari"] for row in rows]),
-        "its start, ACC": mean(starts) if starts else "",
+        "its start, ACC": mean(starts) if len(starts) else "",
+        "gain": mean(ends - starts) if len(starts) else "",
+        "above its start": f"{(ends > starts).sum()} of {len(ends)}" if len(starts) else "",
         "paper, ACC": paper["acc"] if paper else "",
+        "paper, NMI": paper["nmi"] if paper else "",
         "paper": paper["source"] if paper else "",
         "minutes a seed": f"{np.mean([row['seconds']['total'] for row in rows]) / 60:.1f}",
         "dtype": first["dtype"],
@@ -74,7 +87,7 @@ def changed(row: dict) -> str:
     return " ".join(f"{k}={json.dumps(v, separators=(',', ':'))}" for k, v in differ.items())
 
 
-def mean(values: list[float]) -> str:
+def mean(values: np.ndarray | list[float]) -> str:
     """Mean and spread, or the one value with a warning that it is one."""
     return spread(values) if len(values) > 1 else f"{values[0]:.3f} (one seed)"
 
