@@ -186,17 +186,18 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
         store.write(self._state(), Path(path))
 
     @classmethod
-    def load(cls, path: str | os.PathLike, device: str = "auto") -> Self:
+    def load(cls, path: str | os.PathLike, device: str = "auto", **given: Any) -> Self:
         """Read a fitted estimator from a file that `save` wrote; no code is unpickled.
 
-        Raises ValueError where the file holds another algorithm.
+        Settings that are code themselves, a network or a function, have to be `given` again.
+        Raises ValueError where the file holds another algorithm, or such a setting is missing.
         """
         state = store.read(Path(path))
         if state["algorithm"] != cls.__name__:
             raise ValueError(f"{path} holds {state['algorithm']}, expected {cls.__name__}")
         if "loop" in state:
             raise ValueError(f"{path} holds an unfinished fit, expected what `save` wrote")
-        estimator = cls(**{**store.decode(state["settings"]), "device": device})
+        estimator = cls(**{**store.decode(state["settings"], given), "device": device})
         check.settings(estimator)
         estimator._shape = tuple(state["shape"])
         estimator.n_features_in_ = math.prod(estimator._shape)

@@ -23,7 +23,10 @@ def fingerprint(x: Tensor) -> str:
 
 
 def encode(values: dict) -> dict:
-    """Schedules as plain dicts, NumPy's numbers as Python's: a file must hold no code."""
+    """Schedules as plain dicts, NumPy's numbers as Python's: a file must hold no code.
+
+    Of a setting that is code, a network or a function, only the name is kept; `decode` asks for it.
+    """
     return {name: _plain(value) for name, value in values.items()}
 
 
@@ -32,12 +35,24 @@ def _plain(value: Any) -> Any:
         return {"schedule": type(value).__name__, **encode(asdict(value))}
     if isinstance(value, tuple | list):
         return type(value)(map(_plain, value))
+    if callable(value):
+        return {"given": getattr(value, "__qualname__", type(value).__name__)}
     return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
 
 
-def decode(values: dict) -> dict:
-    """Undo `encode`."""
-    return {name: _rich(value) for name, value in values.items()}
+def decode(values: dict, given: dict) -> dict:
+    """Undo `encode`; what was code has to be `given` again, by its name.
+
+    Raises ValueError where something is missing, or given that the file holds itself.
+    """
+    code = {n: v["given"] for n, v in values.items() if isinstance(v, dict) and "given" in v}
+    for name, kind in code.items():
+        if name not in given:
+            raise ValueError(f"{name} was {kind}, code, which no file holds; expected {name}=...")
+    for name, value in given.items():
+        if name not in code:
+            raise ValueError(f"{name}={value!r} given, expected only {sorted(code)}")
+    return {name: given[name] if name in code else _rich(v) for name, v in values.items()}
 
 
 def _rich(value: Any) -> Any:

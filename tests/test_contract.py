@@ -204,7 +204,7 @@ def test_probabilities_sum_to_one(cls, fitted):
     if cls.transductive:
         pytest.skip("predicts nothing")
     q = fitted.predict_proba(X)
-    assert q.shape == (60, 3)
+    assert q.shape == (60, getattr(fitted, "n_clusters_", 3))  # some infer how many
     assert q.min() >= 0
     np.testing.assert_allclose(q.sum(1), 1)
 
@@ -347,8 +347,11 @@ def test_watch_sees_every_epoch_with_its_line_of_history(cls):
 
 def test_a_phase_called_alone_is_watched_too_and_only_this_time(cls, fitted):
     estimator, seen = small(cls).build(X), Seen()
-    first = getattr(estimator, fitted._done[1])
-    first(X, watch=seen)
+    for name in fitted._done[1:]:
+        first = getattr(estimator, name)
+        first(X, watch=seen)
+        if seen.records:  # else this phase has no epochs
+            break
     assert seen.records == estimator.history_ != []
     before = len(seen.records)
     first(X)
@@ -588,7 +591,7 @@ def test_not_fitted(cls, tmp_path):
 
 
 def diverge(estimator):
-    rates = dict.fromkeys(settings_of(type(estimator), "lr"), 1e30)
+    rates = dict.fromkeys(settings_of(type(estimator), "lr"), 1e38)
     with pytest.raises(FloatingPointError, match="try a smaller learning rate or scale the data"):
         estimator.set_params(**rates).fit(X.astype(np.float32))
 

@@ -1,5 +1,6 @@
 """Files are plain data, written whole, read without running code."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from dclib import store
+from dclib.algorithms import IDEC
 from dclib.schedules import Constant, Cosine, Linear, Step
 
 STATE = {"algorithm": "DEC", "net": {"w": torch.arange(3.0)}, "history": [{"kl": 0.5}]}
@@ -49,7 +51,7 @@ SETTINGS = {
 def test_decode_undoes_encode_also_through_a_file(name, tmp_path):
     settings = {name: SETTINGS[name]}
     store.write({"algorithm": "DEC", "settings": store.encode(settings)}, tmp_path / "a.pt")
-    assert store.decode(store.read(tmp_path / "a.pt")["settings"]) == settings
+    assert store.decode(store.read(tmp_path / "a.pt")["settings"], {}) == settings
 
 
 def test_numbers_of_numpy_become_plain(tmp_path):
@@ -57,7 +59,7 @@ def test_numbers_of_numpy_become_plain(tmp_path):
     plain = store.encode({**settings, "sizes": np.array([4, 5])})
     store.write({"algorithm": "DEC", "settings": plain}, tmp_path / "a.pt")
     assert store.read(tmp_path / "a.pt")["settings"] == plain
-    assert store.decode(plain) == {**settings, "sizes": [4, 5]}
+    assert store.decode(plain, {}) == {**settings, "sizes": [4, 5]}
 
 
 def whole_file(path):
@@ -123,3 +125,29 @@ def test_fingerprint_sees_value_shape_and_dtype():
 def test_fingerprint_does_not_depend_on_the_memory_layout():
     x = torch.arange(6.0).view(2, 3)
     assert store.fingerprint(x.T) == store.fingerprint(x.T.contiguous())
+
+
+# ---- settings that are code
+
+
+def half(t):
+    return t / 2
+
+
+def test_a_setting_that_is_code_has_to_be_given_again(tmp_path):
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    model = IDEC(2, layers=(4, 2), pretrain_epochs=1, refine_epochs=1, gamma=half).fit(x)
+    model.save(tmp_path / "a.pt")
+    again = IDEC.load(tmp_path / "a.pt", gamma=half)
+    assert again.gamma is half
+    np.testing.assert_array_equal(again.predict_proba(x), model.predict_proba(x))
+    message = "gamma was half, code, which no file holds; expected gamma=..."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        IDEC.load(tmp_path / "a.pt")
+
+
+def test_what_the_file_holds_cannot_be_given(tmp_path):
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    IDEC(2, layers=(4, 2), pretrain_epochs=1, refine_epochs=1).fit(x).save(tmp_path / "a.pt")
+    with pytest.raises(ValueError, match=r"gamma=0.5 given, expected only \[\]"):
+        IDEC.load(tmp_path / "a.pt", gamma=0.5)

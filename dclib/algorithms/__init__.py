@@ -1,12 +1,29 @@
 """The algorithms of the surveys, one a file."""
 
 from dclib.algorithms.autoencoder_kmeans import AutoencoderKMeans
+from dclib.algorithms.ccnn import CCNN
+from dclib.algorithms.dbc import DBC
 from dclib.algorithms.dcn import DCN
 from dclib.algorithms.dec import DEC
 from dclib.algorithms.den import DEN
 from dclib.algorithms.depict import DEPICT
 from dclib.algorithms.dmc import DMC
+from dclib.algorithms.dnc import DNC
 from dclib.algorithms.dsc_net import DSCNet
 from dclib.algorithms.idec import IDEC
+from dclib.algorithms.neural_clustering import NeuralClustering
 
-__all__ = ["DCN", "DEC", "DEN", "DEPICT", "DMC", "IDEC", "AutoencoderKMeans", "DSCNet"]
+__all__ = [
+    "CCNN",
+    "DBC",
+    "DCN",
+    "DEC",
+    "DEN",
+    "DEPICT",
+    "DMC",
+    "DNC",
+    "IDEC",
+    "AutoencoderKMeans",
+    "DSCNet",
+    "NeuralClustering",
+]

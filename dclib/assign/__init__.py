@@ -3,11 +3,12 @@
 from dclib.assign.graph import keep_largest, low_rank_affinity
 from dclib.assign.shallow import align, cut, gaussian_mixture, hdbscan, kmeans, spectral
 from dclib.assign.soft import mixture, softmax, squared_distances, student_t
-from dclib.assign.targets import balance, sharpen, sinkhorn
+from dclib.assign.targets import balance, boost, sharpen, sinkhorn
 
 __all__ = [
     "align",
     "balance",
+    "boost",
     "cut",
     "gaussian_mixture",
     "hdbscan",

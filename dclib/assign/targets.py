@@ -27,6 +27,26 @@ def sharpen(q: Tensor, power: float = 2.0) -> Tensor:
     return weight / weight.sum(1, keepdim=True)
 
 
+def boost(q: Tensor, power: float = 2.0) -> Tensor:
+    """Raise assignments to a power, then divide by the sums of these: DBC's boosted target.
+
+    Shapes: q (n, k), rows sum to 1, over ALL n samples. Returns (n, k), rows sum to 1; the column
+    of an empty cluster stays 0. The power is above 0. The sizes count confident members more than
+    `sharpen`'s do: a cluster of doubtful members is small here and its members get a larger share.
+    Source: Li, Qiao and Zhang 2018 (DBC), the target r of its self-training.
+
+    >>> boost(torch.tensor([[0.8, 0.2], [0.2, 0.8]]))
+    tensor([[0.9412, 0.0588],
+            [0.0588, 0.9412]])
+    """
+    check.matrices(q=q)
+    if power <= 0:
+        raise ValueError(f"power={power!r}, expected a number above 0")
+    weight = q.pow(power)
+    weight = weight / weight.sum(0).clamp_min(torch.finfo(q.dtype).tiny)
+    return weight / weight.sum(1, keepdim=True)
+
+
 def balance(q: Tensor) -> Tensor:
     """Divide assignments by the root of the cluster sizes: DEPICT's target distribution.
 

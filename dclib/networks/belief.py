@@ -19,22 +19,26 @@ class RBM(nn.Module):
 
     p(v, h) = exp(b v + c h + h W v) / Z, with W `weight` (hidden, visible) and the biases b of the
     visible and c of the hidden units. Numbers between 0 and 1 in v, as the grey of a pixel, are
-    taken for the probabilities of their units.
+    taken for the probabilities of their units. With `gaussian`, v are any real numbers, of
+    variance 1 around their mean given h: -|v - b|^2 / 2 stands in place of b v.
 
     Shapes: v (n, visible), h (n, hidden); forward takes v and returns the probabilities that the
     hidden units are 1, the code. Source: Hinton 2002; the small Gaussian weights of the start are
-    those of Hinton 2010 (A practical guide), Sec. 8.
+    those of Hinton 2010 (A practical guide), Sec. 8; the Gaussian visible units of its Sec. 13.2.
 
     >>> rbm = RBM(64, 10)
     >>> rbm(torch.zeros(7, 64)).shape, rbm.free_energy(torch.zeros(7, 64)).shape
     (torch.Size([7, 10]), torch.Size([7]))
     """
 
-    def __init__(self, visible: int, hidden: int, dtype: torch.dtype | None = None):
+    def __init__(
+        self, visible: int, hidden: int, dtype: torch.dtype | None = None, gaussian: bool = False
+    ):
         super().__init__()
         for name, size in (("visible", visible), ("hidden", hidden)):
             if size < 1:
                 raise ValueError(f"{name}={size}, expected at least one unit")
+        self.gaussian = gaussian
         self.weight = nn.Parameter(torch.empty(hidden, visible, dtype=dtype))
         self.visible_bias = nn.Parameter(torch.zeros(visible, dtype=dtype))
         self.hidden_bias = nn.Parameter(torch.zeros(hidden, dtype=dtype))
@@ -45,25 +49,30 @@ class RBM(nn.Module):
         return self._above(v).sigmoid()
 
     def rebuild(self, h: Tensor) -> Tensor:
-        """Give p(v = 1 | h), one number a visible unit."""
+        """Give the mean of v given h, which of binary units is p(v = 1 | h)."""
         _width("h", h, len(self.hidden_bias))
-        return linear(h, self.weight.T, self.visible_bias).sigmoid()
+        mean = linear(h, self.weight.T, self.visible_bias)
+        return mean if self.gaussian else mean.sigmoid()
 
     def free_energy(self, v: Tensor) -> Tensor:
         """Give F(v) = -log of the sum over all h of exp(b v + c h + h W v): (n,), in nats.
 
-        The probability of v is exp(-F(v)) / Z.
+        The probability (with `gaussian`, the density) of v is exp(-F(v)) / Z.
         """
-        return -v @ self.visible_bias - softplus(self._above(v)).sum(1)
+        hidden = softplus(self._above(v)).sum(1)
+        if self.gaussian:
+            return (v - self.visible_bias).square().sum(1) / 2 - hidden
+        return -v @ self.visible_bias - hidden
 
     @torch.no_grad()
     def gibbs(self, v: Tensor, steps: int = 1) -> Tensor:
-        """Draw h given v, then v given h, `steps` times; returns the last v, of 0s and 1s."""
+        """Draw h given v, then v given h, `steps` times; returns the last v."""
         if steps < 1:
             raise ValueError(f"steps={steps}, expected at least 1")
         for _ in range(steps):
             h = _draw(self(v))
-            v = _draw(self.rebuild(h))
+            mean = self.rebuild(h)
+            v = mean + torch.randn_like(mean) if self.gaussian else _draw(mean)
         return v
 
     def _above(self, v: Tensor) -> Tensor:
@@ -76,13 +85,15 @@ def log_partition(rbm: RBM) -> Tensor:
 
     Visits every state of the smaller layer, which may have at most 20 units; the sum over the
     other layer has a closed form. The exact log-likelihood of v is -free_energy(v) - log Z, and
-    its exact gradient flows.
+    its exact gradient flows. ValueError for Gaussian visible units.
 
     >>> rbm = RBM(3, 2)
     >>> _ = nn.init.zeros_(rbm.weight)
     >>> round(log_partition(rbm).exp().item())  # 2^5 states of weight 1
     32
     """
+    if rbm.gaussian:
+        raise ValueError("rbm has Gaussian visible units, expected binary ones")
     weight, bias, other_bias = rbm.weight, rbm.visible_bias, rbm.hidden_bias
     if len(weight) < weight.shape[1]:
         weight, bias, other_bias = weight.T, other_bias, bias
@@ -118,7 +129,9 @@ def train_rbm(
     steps: int = 1,
     persistent: bool = False,
 ) -> None:
-    """Train a machine on x (n, visible), numbers from 0 to 1, by contrastive divergence.
+    """Train a machine on x (n, visible) by contrastive divergence.
+
+    Binary visible units take numbers from 0 to 1, else ValueError.
 
     The chains start at the rows of each batch and run for `steps` (CD-k); persistent ones start
     at the first batch and go on from where they stood (Tieleman 2008). The squared error of the
@@ -128,7 +141,7 @@ def train_rbm(
     >>> rbm, x = RBM(3, 2), torch.eye(3)
     >>> train_rbm(rbm, x, epochs(5), torch.optim.SGD(rbm.parameters(), lr=0.1))
     """
-    if x.min() < 0 or x.max() > 1:
+    if not rbm.gaussian and (x.min() < 0 or x.max() > 1):
         lowest, highest = x.min().item(), x.max().item()
         raise ValueError(f"x goes from {lowest:g} to {highest:g}, expected numbers from 0 to 1")
     chains = None
@@ -149,18 +162,23 @@ class DeepBelief(nn.Module):
 
     Shapes: sizes (d, ..., m); `encoder` takes x (n, d) and returns the probabilities of the
     topmost hidden units (n, m); forward goes up and down again and returns a reconstruction
-    (n, d). Source: Hinton, Osindero and Teh 2006.
+    (n, d). With `gaussian`, the visible units of the first machine are. Source: Hinton, Osindero
+    and Teh 2006.
 
     >>> dbn = DeepBelief([64, 32, 5])
     >>> dbn(torch.zeros(7, 64)).shape, dbn.encoder(torch.zeros(7, 64)).shape
     (torch.Size([7, 64]), torch.Size([7, 5]))
     """
 
-    def __init__(self, sizes: Sequence[int], dtype: torch.dtype | None = None):
+    def __init__(
+        self, sizes: Sequence[int], dtype: torch.dtype | None = None, gaussian: bool = False
+    ):
         super().__init__()
         if len(sizes) < 2:
             raise ValueError(f"sizes={sizes!r}, expected at least an input and a code size")
-        self.encoder = nn.Sequential(*(RBM(*pair, dtype) for pair in itertools.pairwise(sizes)))
+        first, *others = itertools.pairwise(sizes)
+        machines = [RBM(*first, dtype, gaussian), *(RBM(*pair, dtype) for pair in others)]
+        self.encoder = nn.Sequential(*machines)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.encoder(x)
@@ -173,7 +191,7 @@ class DeepBelief(nn.Module):
         """Draw n samples (n, d): a Gibbs chain in the topmost machine, then one pass down.
 
         Every chain begins with tossed coins. The units between are drawn; of the visible ones
-        the probabilities are returned.
+        the means are returned, the probabilities where they are binary.
         """
         *below, top = self.encoder
         coins = _draw(top.visible_bias.new_full((n, len(top.visible_bias)), 0.5))
@@ -189,9 +207,10 @@ class DeepBelief(nn.Module):
         """Copy the weights into an autoencoder, to be fine-tuned by back-propagation.
 
         At first it computes what forward computes: the decoder has the transposed weights, and
-        a sigmoid stands also behind the code and behind the output. From then on encoder and
-        decoder go their own ways. `encoder[:-1]` gives the code before its sigmoid. Source:
-        Hinton and Salakhutdinov 2006, Fig. 1, who give the topmost machine linear units instead.
+        a sigmoid stands also behind the code and, for binary units, behind the output. From then
+        on encoder and decoder go their own ways. `encoder[:-1]` gives the code before its sigmoid.
+        Source: Hinton and Salakhutdinov 2006, Fig. 1, who give the topmost machine linear units
+        instead.
         """
         first = self.encoder[0].weight
         sizes = [first.shape[1], *(len(rbm.weight) for rbm in self.encoder)]
@@ -203,7 +222,8 @@ class DeepBelief(nn.Module):
             down.weight.copy_(rbm.weight.T)
             down.bias.copy_(rbm.visible_bias)
         auto.encoder.append(nn.Sigmoid())
-        auto.decoder.append(nn.Sigmoid())
+        if not self.encoder[0].gaussian:
+            auto.decoder.append(nn.Sigmoid())
         return auto
 
 

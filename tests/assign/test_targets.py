@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from dclib.assign import balance, sharpen, sinkhorn
+from dclib.assign import balance, boost, sharpen, sinkhorn
 
 pytestmark = pytest.mark.usefixtures("seeds")
 
 N, K = 7, 4
-TARGETS = [sharpen, balance, sinkhorn]
+TARGETS = [sharpen, boost, balance, sinkhorn]
 
 
 def assignments(n=N, k=K):
@@ -58,10 +58,10 @@ def test_one_cluster_takes_everything(target):
     torch.testing.assert_close(target(torch.ones(N, 1)), torch.ones(N, 1))
 
 
-# ---- an empty cluster: sharpen, balance
+# ---- an empty cluster: all but Sinkhorn's
 
 
-@pytest.mark.parametrize("target", [sharpen, balance])
+@pytest.mark.parametrize("target", [sharpen, boost, balance])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_an_empty_cluster_stays_empty_and_changes_no_other(target, dtype):
     q = torch.tensor([[0.7, 0.3], [0.9, 0.1]], dtype=dtype)
@@ -71,13 +71,13 @@ def test_an_empty_cluster_stays_empty_and_changes_no_other(target, dtype):
     assert torch.equal(p[:, [0, 2]], target(q))
 
 
-@pytest.mark.parametrize("target", [sharpen, balance])
+@pytest.mark.parametrize("target", [sharpen, boost, balance])
 def test_hard_assignments_are_their_own_target(target):
     q = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
     assert torch.equal(target(q), q)
 
 
-@pytest.mark.parametrize("target", [sharpen, balance])
+@pytest.mark.parametrize("target", [sharpen, boost, balance])
 def test_an_empty_cluster_has_a_finite_gradient(target):
     q = torch.tensor([[1.0, 0.0], [1.0, 0.0]], requires_grad=True)
     target(q)[:, 0].sum().backward()
@@ -122,6 +122,32 @@ def test_sharpen_raises_the_confidence_of_equal_clusters():
 def test_sharpen_refuses_power(power):
     with pytest.raises(ValueError, match=f"power={power}, expected a number above 0"):
         sharpen(assignments(), power)
+
+
+# ---- boost
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0, 3.5])
+def test_boost_equals_a_slow_double_loop(power):
+    q = assignments()
+    expected = torch.empty_like(q)
+    for i in range(N):
+        for j in range(K):
+            shares = [q[i, c] ** power / sum(q[:, c] ** power) for c in range(K)]
+            expected[i, j] = shares[j] / sum(shares)
+    torch.testing.assert_close(boost(q, power), expected)
+
+
+def test_boost_gives_a_cluster_of_doubtful_members_more_than_sharpen_does():
+    q = torch.tensor([[0.95, 0.05], [0.95, 0.05], [0.45, 0.55], [0.45, 0.55]])
+    assert (boost(q)[:, 1] > sharpen(q)[:, 1]).all()
+    torch.testing.assert_close(boost(q, 1.0), sharpen(q, 1.0))
+
+
+@pytest.mark.parametrize("power", [0, -2.0])
+def test_boost_refuses_power(power):
+    with pytest.raises(ValueError, match=f"power={power}, expected a number above 0"):
+        boost(assignments(), power)
 
 
 # ---- balance

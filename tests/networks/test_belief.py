@@ -365,3 +365,51 @@ def test_the_same_seed_gives_the_same_weights_with_one_thread_and_with_two():
     finally:
         torch.set_num_threads(threads)
     assert all(map(torch.equal, *found))
+
+
+# ---- Gaussian visible units
+
+
+def test_gaussian_free_energy_sums_out_the_hidden_units():
+    rbm, v = RBM(4, 3, DOUBLE, gaussian=True), torch.randn(6, 4, dtype=DOUBLE)
+    for weights in rbm.parameters():
+        nn.init.normal_(weights)
+    h = states(3)
+    energy = (v - rbm.visible_bias).square().sum(1)[:, None] / 2
+    energy = energy - v @ rbm.weight.T @ h.T - h @ rbm.hidden_bias
+    torch.testing.assert_close(rbm.free_energy(v), -(-energy).logsumexp(1))
+
+
+def test_gaussian_units_are_drawn_around_their_mean_with_variance_one():
+    rbm = RBM(4, 3, DOUBLE, gaussian=True)
+    nn.init.zeros_(rbm.weight)
+    nn.init.constant_(rbm.visible_bias, 5.0)
+    v = rbm.gibbs(torch.zeros(20_000, 4, dtype=DOUBLE))
+    torch.testing.assert_close(
+        v.mean(0), rbm.rebuild(torch.zeros(1, 3, dtype=DOUBLE))[0], atol=0.05, rtol=0
+    )
+    torch.testing.assert_close(v.var(0), torch.ones(4, dtype=DOUBLE), atol=0.05, rtol=0)
+
+
+def test_gaussian_machines_keep_the_directions_in_which_groups_differ():
+    centers = 4 * torch.eye(4, dtype=DOUBLE)
+    x = centers.repeat_interleave(50, 0) + 0.5 * torch.randn(200, 4, dtype=DOUBLE)
+    dbn = DeepBelief([4, 12], DOUBLE, gaussian=True)
+    train_belief(dbn, x - x.mean(0), lambda *_: epochs(150), lr=0.01, batch_size=20)
+    code = encode(dbn.unroll().encoder[:-1], x - x.mean(0))
+    sizes = torch.linalg.svdvals(code - code.mean(0))
+    assert sizes[2] > 0.3 * sizes[0]  # four groups span three directions
+
+
+def test_only_the_first_machine_is_gaussian_and_its_rebuilt_data_have_no_bounds():
+    dbn = DeepBelief([4, 3, 2], DOUBLE, gaussian=True)
+    assert [rbm.gaussian for rbm in dbn.encoder] == [True, False]
+    nn.init.constant_(dbn.encoder[0].visible_bias, 7.0)
+    x = torch.randn(5, 4, dtype=DOUBLE)
+    torch.testing.assert_close(dbn.unroll()(x), dbn(x))
+    assert dbn(x).min() > 6
+
+
+def test_a_gaussian_machine_has_no_enumerable_states():
+    with pytest.raises(ValueError, match="Gaussian visible units, expected binary ones"):
+        log_partition(RBM(3, 2, gaussian=True))
