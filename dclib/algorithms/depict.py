@@ -98,6 +98,9 @@ class DEPICT(Clusterer):
 
     @phase
     def build(self, x: Tensor) -> None:
+        if self.start == "agglomerative" and self.n_merged < self.n_clusters:
+            expected = f"expected at least n_clusters={self.n_clusters}"
+            raise ValueError(f"n_merged={self.n_merged}, {expected}")
         auto = autoencoder(self.network, x.shape[1:], self.layers, x.dtype)
         head = nn.Linear(self.layers[-1], self.n_clusters, dtype=x.dtype)
         self.net_ = nn.ModuleDict({"auto": auto, "head": head})

@@ -114,6 +114,12 @@ def test_many_samples_are_merged_by_the_means_of_small_clusters(monkeypatch):
     assert adjusted_rand_score(model.labels_, whole.labels_) > 0.9
 
 
+def test_fewer_small_clusters_than_clusters_are_refused():
+    model = DEPICT(n_clusters=3, start="agglomerative", n_merged=2)
+    with pytest.raises(ValueError, match="n_merged=2, expected at least n_clusters=3"):
+        model.fit(np.zeros((10, 2)))
+
+
 def test_the_head_learns_the_labels_of_its_start():
     model = started(head_epochs=200, drop=0.0)
     start = model.labels_.copy()
