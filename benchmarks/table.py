@@ -27,14 +27,14 @@ def main() -> None:
     print(table(lines()))
 
 
-def lines(*names: str, columns: Sequence[str] = ()) -> list[dict[str, str]]:
+def lines(*names: str, columns: Sequence[str] = (), folder: Path = HERE) -> list[dict[str, str]]:
     """Make a line for each setting of the algorithms named, of all columns or of some."""
-    with (HERE / "published.csv").open() as file:
+    with (folder / "published.csv").open() as file:
         papers = {
             (row["algorithm"], row["data"], row["network"]): row for row in csv.DictReader(file)
         }
     found = []
-    for runs in groups(*names):
+    for runs in groups(*names, folder=folder):
         data, algorithm = runs[0]["data"], runs[0]["algorithm"]
         network = runs[0]["settings"].get("network", "mlp")
         paper = papers.get((algorithm, data, network)) or papers.get((algorithm, data, ""))
@@ -43,10 +43,12 @@ def lines(*names: str, columns: Sequence[str] = ()) -> list[dict[str, str]]:
     return found
 
 
-def groups(*names: str, folder: Path = HERE / "results") -> list[list[dict]]:
+def groups(*names: str, folder: Path = HERE) -> list[list[dict]]:
     """Gather the runs that differ in nothing but the seed, of the algorithms named or of all."""
     found: dict[tuple, list[dict]] = defaultdict(list)
-    for row in (row for path in sorted(folder.glob("*.jsonl")) for row in read_rows(path)):
+    for row in (
+        row for path in sorted((folder / "results").glob("*.jsonl")) for row in read_rows(path)
+    ):
         if "scores" in row and (not names or row["algorithm"] in names):
             settings = json.dumps(row["settings"], sort_keys=True)
             key = (row["data"], row["algorithm"], row["dtype"], row["device"], settings)
