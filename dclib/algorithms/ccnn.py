@@ -15,10 +15,13 @@ Differs from the paper:
 3. How the paper compensates the drift in detail, and its rates, are not known to us: a center moves
    by the mean displacement of its samples in the batch.
 4. The network is trained in eval mode: its normalisations keep the statistics they came with.
+5. With `views` the head learns the labels of the samples from changed copies of them, as in
+   DeepCluster (Caron et al. 2018). Whether the paper does so is not known to us: none by default.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -38,6 +41,10 @@ Backbone = Annotated[
     nn.Module | None,
     Rule("a torch.nn.Module or None", lambda v: v is None or isinstance(v, nn.Module)),
 ]
+Views = Annotated[
+    Callable[[Tensor], Tensor] | None,
+    Rule("a function or None", lambda v: v is None or callable(v)),
+]
 
 
 @dataclass(eq=False, repr=False)
@@ -56,6 +63,7 @@ class CCNN(Clusterer):
     backbone: Backbone = None  # trained elsewhere: samples in, features (n, m) out
     n_init: Count = 20  # restarts of k-means for the first centers; 0: random samples
     refine_epochs: Count = 20
+    views: Views = None  # a batch -> the same, changed at random: what the head learns from
     compensate: Flag = True  # move the centers after the features, once the network has changed
     lr: Rate = 0.001
     tol: Share = 0.001
@@ -120,6 +128,8 @@ class CCNN(Clusterer):
                 position, counts = update_centers(
                     centers.position, self.net_.counts, before, labels
                 )
+                if self.views is not None:  # the labels are those of the samples as they are
+                    z = encoder(self.views(x[i]))
                 loss = pseudo_label_loss(head(z), labels)
                 descend(loss, optimizer)
                 if self.compensate:

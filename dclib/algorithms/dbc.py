@@ -1,16 +1,18 @@
-"""DBC, Discriminatively Boosted Clustering: let the samples that are sure lead the others.
+"""DBC, Discriminatively Boosted Clustering: self-training with a power that can be set.
 
 Pre-train a convolutional autoencoder, drop the decoder, place centers by k-means in the code
 space; then repeat: compute soft assignments, boost them into a target, move encoder and centers
-towards it. DEC with convolutions and with a sharper target, whose power is a setting.
+towards it. DEC with convolutions and with another target: its power is a setting, and the sizes
+that it divides by are the sums of the boosted assignments.
 Source: Li, Qiao, Zhang, "Discriminatively Boosted Image Clustering with Fully Convolutional
 Auto-Encoders", Pattern Recognition 83, 2018.
 
 Differs from the paper:
 1. For images set `network="cnn"`: convolutions that halve the sides, and a linear layer as code;
-   the paper's network is convolutional throughout, with pooling. Its sizes are not known to us.
+   the paper's network is convolutional throughout. Its sizes are not known to us.
 2. Power, learning rate, epochs and stopping rule are our choice, the paper's not known to us.
-3. The target is refreshed once an epoch, on all samples.
+3. The target is refreshed once an epoch, on all samples. We have not been able to check its
+   formula, the sizes above all, against the paper's text.
 """
 
 from __future__ import annotations

@@ -9,8 +9,9 @@ Differs from the paper:
 1. Every sample takes its best cluster, where a sampler would draw one; what a new cluster offers is
    our choice (see `crp_assign`).
 2. Sizes, margin, precision and rates are our choice, the paper's not known to us.
-3. Visible units are Gaussian, so that the data may be any numbers. The codes are the input of the
-   topmost hidden units, before the sigmoid, brought to mean 0 and one common variance.
+3. Visible units are Gaussian, so that the data may be any numbers; the machines begin with weights
+   of Glorot's size. The codes are the input of the topmost hidden units, before the sigmoid,
+   brought to mean 0 and one common variance. Weights of longer codes have a narrower prior.
 4. The refinement goes through all layers, with a small rate and no other loss.
 """
 
@@ -42,12 +43,13 @@ class Scale(nn.Module):
 
     def measure(self, x: Tensor, unit: float = 1.0) -> None:
         """Give x (n, width) mean 0, and a standard deviation of 1 / unit over all numbers."""
+        x = x.contiguous()  # one order of summation, however the rows lie in memory
         self.mean = x.mean(0)
         size = (x - self.mean).square().mean().sqrt()
         self.unit = (unit * size).clamp_min(torch.finfo(x.dtype).eps)
 
     def forward(self, x: Tensor) -> Tensor:
-        return (x - self.mean) / self.unit
+        return (x.contiguous() - self.mean) / self.unit
 
 
 class OpenHead(nn.Module):
@@ -88,11 +90,11 @@ class DNC(Clusterer):
     n_clusters: Size = 8  # to begin with, by k-means; `n_clusters_` says how many were inferred
     layers: Sizes = (500, 100)  # hidden units of each machine
     pretrain_epochs: Count = 100  # of each machine
-    pretrain_lr: Rate = 0.01
+    pretrain_lr: Rate = 0.01  # of the first machine; ten times as much of the others, all binary
     noise: Rate = 0.3  # of the visible units, in standard deviations of the data
     concentration: Rate = 1.0  # of the Dirichlet process: more of it, more clusters
     margin: Rate = 10.0
-    precision: Rate = 0.2  # of the prior on the weights
+    precision: Rate = 0.04  # of the prior on the weights, for each number of a code
     cluster_epochs: Count = 12  # rounds of weights and labels, fewer where no label moves
     weight_steps: Size = 60  # of the clusters' weights, in a round
     weight_rate: Rate = 0.1  # of these steps; codes of any data have the same scale here
@@ -117,6 +119,8 @@ class DNC(Clusterer):
     @phase
     def build(self, x: Tensor) -> None:
         belief = DeepBelief((*x.shape[1:], *self.layers), x.dtype, gaussian=True)
+        for rbm in belief.encoder:
+            nn.init.xavier_normal_(rbm.weight)  # from smaller ones all hidden units learn the same
         encoder = belief.unroll().encoder[:-1]  # without the last sigmoid
         head = OpenHead(self.layers[-1], x.dtype)
         scales = nn.ModuleList([Scale(x.shape[1], x.dtype), Scale(self.layers[-1], x.dtype)])
@@ -130,7 +134,8 @@ class DNC(Clusterer):
         of_data, of_codes = self.net_.scales
         of_data.measure(x, self.noise)
         epochs = functools.partial(self.epochs, self.pretrain_epochs)
-        train_belief(belief, of_data(x), epochs, self.pretrain_lr, self.batch_size)
+        rates = [self.pretrain_lr, *[10 * self.pretrain_lr] * (len(self.layers) - 1)]
+        train_belief(belief, of_data(x), epochs, rates, self.batch_size)
         encoder.load_state_dict(belief.unroll().encoder[:-1].state_dict())
         of_codes.measure(encode(encoder, of_data(x)))
 
@@ -172,12 +177,14 @@ class DNC(Clusterer):
     def _margin(self, z: Tensor, labels: Tensor) -> Tensor:
         weight = self.net_.head.weight
         size = weight.square().sum() / len(self.labels_)
-        return margin_loss(with_one(z), weight, labels, self.margin) + self.precision / 2 * size
+        precision = self.precision * z.shape[1]
+        return margin_loss(with_one(z), weight, labels, self.margin) + precision / 2 * size
 
     def _seat(self, z: Tensor, labels: Tensor) -> Tensor:
         """Let every sample choose among the clusters and a new one; returns the labels (n,)."""
         weight = self.net_.head.weight.detach()
-        labels, weight = crp_assign(with_one(z), weight, labels, self.concentration, self.precision)
+        precision = self.precision * z.shape[1]  # what a new cluster offers is then of one size
+        labels, weight = crp_assign(with_one(z), weight, labels, self.concentration, precision)
         self._keep_clusters(weight, labels)
         return labels
 

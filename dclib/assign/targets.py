@@ -42,9 +42,10 @@ def boost(q: Tensor, power: float = 2.0) -> Tensor:
     check.matrices(q=q)
     if power <= 0:
         raise ValueError(f"power={power!r}, expected a number above 0")
-    weight = q.pow(power)
-    weight = weight / weight.sum(0).clamp_min(torch.finfo(q.dtype).tiny)
-    return weight / weight.sum(1, keepdim=True)
+    log_q = q.clamp_min(torch.finfo(q.dtype).tiny).log()
+    score = (power * log_q).where(q > 0, -torch.inf)  # 0.1 to the power of 50 is 0 in float32
+    size = score.logsumexp(0)
+    return (score - size.where(size > -torch.inf, 0)).softmax(1)
 
 
 def balance(q: Tensor) -> Tensor:

@@ -231,22 +231,24 @@ def train_belief(
     dbn: DeepBelief,
     x: Tensor,
     epochs: Callable[[str, torch.optim.Optimizer], Iterable[Epoch]],
-    lr: float,
+    lr: float | Sequence[float],
     batch_size: int = 64,
     steps: int = 1,
     persistent: bool = False,
 ) -> None:
     """Train the machines one after the other, from the bottom up, each on the code of the last.
 
-    `epochs(name, optimizer)` gives the epochs of one machine. Source: Hinton, Osindero and Teh
-    2006; a momentum of 0.5 is what Hinton 2010, Sec. 9, begins with.
+    `epochs(name, optimizer)` gives the epochs of one machine; `lr` is one rate, or one a machine.
+    Source: Hinton, Osindero and Teh 2006; a momentum of 0.5 is what Hinton 2010, Sec. 9, begins
+    with.
 
     >>> from dclib.loop import epochs
     >>> dbn, x = DeepBelief([3, 4, 2]), torch.eye(3)
     >>> train_belief(dbn, x, lambda name, optimizer: epochs(5), lr=0.1)
     """
-    for depth, rbm in enumerate(dbn.encoder):
-        optimizer = torch.optim.SGD(rbm.parameters(), lr=lr, momentum=0.5, fused=True)
+    rates = lr if isinstance(lr, Sequence) else [lr] * len(dbn.encoder)
+    for depth, (rbm, rate) in enumerate(zip(dbn.encoder, rates, strict=True)):
+        optimizer = torch.optim.SGD(rbm.parameters(), lr=rate, momentum=0.5, fused=True)
         run = epochs(f"layer {depth + 1}", optimizer)
         train_rbm(rbm, x, run, optimizer, batch_size, steps, persistent)
         x = encode(rbm, x)

@@ -64,6 +64,31 @@ def test_one_step_equals_a_step_by_hand(compensate):
     torch.testing.assert_close(model.net_.centers.position.detach(), expected)
 
 
+def test_views_are_learned_under_the_labels_of_the_samples_as_they_are():
+    def mirrored(x):
+        return -x
+
+    model = started(backbone=backbone(), refine_epochs=1, views=mirrored, compensate=False)
+    net, x = deepcopy(model.net_), torch.from_numpy(X)
+    labels = torch.from_numpy(model.labels_)
+    z = net.encoder(x)
+    means = torch.stack([z[labels == j].mean(0) for j in range(3)]).detach()
+    weights = [*net.encoder.parameters(), *net.head.parameters()]
+    optimizer = torch.optim.Adam(weights, lr=model.lr)
+    nn.functional.cross_entropy(net.head(net.encoder(-x)), labels).backward()
+    optimizer.step()
+
+    model.refine(X)
+    torch.testing.assert_close(model.net_.state_dict()["head.weight"], net.head.weight.detach())
+    torch.testing.assert_close(model.net_.encoder(x), net.encoder(x))
+    torch.testing.assert_close(model.net_.centers.position.detach(), means)
+
+
+def test_views_have_to_be_a_function():
+    with pytest.raises(ValueError, match=r"views=0\.1, expected a function or None"):
+        CCNN(3, views=0.1).fit(X)
+
+
 def test_random_samples_are_the_first_centers_where_kmeans_has_no_start():
     model = started(n_init=0)
     centers, z = model.cluster_centers_, model.transform(X)

@@ -1,5 +1,7 @@
 """DNC: clusters open and close, and how many there are is said in the end."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -25,6 +27,30 @@ def test_infers_the_number_of_blobs_from_one_cluster(fitted):
     assert sorted(set(model.labels_)) == list(range(model.n_clusters_))
 
 
+@pytest.mark.parametrize("groups", [4, 8])
+def test_two_machines_infer_about_as_many_clusters_as_there_are_blobs(groups):
+    found = []
+    for seed in range(3):
+        x = blobs(200, groups, n_features=5, separation=7.0, random_state=10 + seed).x
+        model = DNC(layers=(40, 10), pretrain_epochs=50, batch_size=50, random_state=seed)
+        model.build(x).pretrain(x)
+        net = copy.deepcopy(model.net_.state_dict())
+        for start in (1, 8):
+            model.net_.load_state_dict(net)
+            model.set_params(n_clusters=start).open(x).cluster(x).refine(x)
+            found.append(model.n_clusters_)
+    assert abs(np.mean(found[::2]) - groups) <= 2  # from one cluster
+    assert abs(np.mean(found[1::2]) - groups) <= 2  # from eight
+
+
+def test_the_second_machine_learns_more_than_one_direction():
+    x = blobs(150, 3, n_features=10, random_state=1).x
+    model = DNC(1, layers=(16, 4), pretrain_epochs=20, pretrain_lr=0.1, random_state=0)
+    z = model.build(x).pretrain(x).transform(x)
+    first, second, *_ = np.linalg.svd(z - z.mean(0), compute_uv=False)
+    assert second > 0.3 * first  # three blobs span two
+
+
 def test_probabilities_are_those_of_sizes_and_scores(fitted):
     data, model = fitted
     z = np.column_stack([model.transform(data.x), np.ones(len(data.x))])
@@ -36,7 +62,7 @@ def test_probabilities_are_those_of_sizes_and_scores(fitted):
 
 def test_a_larger_concentration_opens_more():
     x = blobs(150, 3, n_features=4, separation=4.0, random_state=1).x
-    settings = SETTINGS | {"precision": 3.0, "pretrain_epochs": 20, "refine_epochs": 0}
+    settings = SETTINGS | {"precision": 0.15, "pretrain_epochs": 20, "refine_epochs": 0}
     found = [DNC(1, **settings, concentration=c).fit(x).n_clusters_ for c in (1e-6, 1.0, 1e6)]
     assert found == sorted(found)
     assert found[0] < found[2]

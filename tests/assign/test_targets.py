@@ -144,6 +144,13 @@ def test_boost_gives_a_cluster_of_doubtful_members_more_than_sharpen_does():
     torch.testing.assert_close(boost(q, 1.0), sharpen(q, 1.0))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_boost_by_a_huge_power_takes_the_cluster_where_a_sample_is_nearest_to_the_best(dtype):
+    q = torch.tensor([[0.8, 0.2], [0.55, 0.45], [0.4, 0.6]], dtype=dtype)  # best: 0.8 and 0.6
+    expected = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]], dtype=dtype)
+    torch.testing.assert_close(boost(q, 1e4), expected)
+
+
 @pytest.mark.parametrize("power", [0, -2.0])
 def test_boost_refuses_power(power):
     with pytest.raises(ValueError, match=f"power={power}, expected a number above 0"):

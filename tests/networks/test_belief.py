@@ -302,6 +302,19 @@ def test_machines_train_from_the_bottom_up_each_on_the_code_of_the_last():
         torch.testing.assert_close(ours, theirs)
 
 
+def test_each_machine_may_have_a_rate_of_its_own():
+    dbn, x, rates = network(), torch.rand(20, 6, dtype=DOUBLE).round(), []
+
+    def read(name, optimizer):
+        rates.append(optimizer.param_groups[0]["lr"])
+        return epochs(1)
+
+    train_belief(dbn, x, read, lr=[0.3, 0.2, 0.1])
+    assert rates == [0.3, 0.2, 0.1]
+    with pytest.raises(ValueError, match="shorter"):
+        train_belief(dbn, x, read, lr=[0.3, 0.2])
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("sizes", [(6, 3), (6, 5, 3), (6, 5, 4, 3)])
 def test_samples_are_probabilities_of_pixels(sizes, dtype):
