@@ -46,13 +46,12 @@ def lines(*names: str, columns: Sequence[str] = (), folder: Path = HERE) -> list
 def groups(*names: str, folder: Path = HERE) -> list[list[dict]]:
     """Gather the runs that differ in nothing but the seed, of the algorithms named or of all."""
     found: dict[tuple, list[dict]] = defaultdict(list)
-    for row in (
-        row for path in sorted((folder / "results").glob("*.jsonl")) for row in read_rows(path)
-    ):
-        if "scores" in row and (not names or row["algorithm"] in names):
-            settings = json.dumps(row["settings"], sort_keys=True)
-            key = (row["data"], row["algorithm"], row["dtype"], row["device"], settings)
-            found[key].append(row)
+    for path in sorted((folder / "results").glob("*.jsonl")):
+        for row in read_rows(path):
+            if "scores" in row and (not names or row["algorithm"] in names):
+                settings = json.dumps(row["settings"], sort_keys=True)
+                key = (row["data"], row["algorithm"], row["dtype"], row["device"], settings)
+                found[key].append(row)
     return [found[key] for key in sorted(found)]
 
 

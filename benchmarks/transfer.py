@@ -106,17 +106,10 @@ def measure(loaded: data.Data, row: dict) -> dict:
     with seeded(seed, "pretrain"):
         features = SOURCES[settings["backbone"]](settings)
     pretrained = time.perf_counter()
-    model = CCNN(
-        n_clusters=loaded.n_classes,
-        **{k: v for k, v in settings.items() if k in CCNN().get_params()}
-        | {
-            "backbone": on_target(features, x, settings),
-            "views": functools.partial(affine, **settings["views"]) if settings["views"] else None,
-        },
-        device="cpu",
-        random_state=seed,
-        verbose=1,
-    )
+    own = {name: settings[name] for name in CCNN().get_params() if name in settings}
+    own["backbone"] = on_target(features, x, settings)
+    own["views"] = functools.partial(affine, **settings["views"]) if settings["views"] else None
+    model = CCNN(loaded.n_classes, **own, device="cpu", random_state=seed, verbose=1)
     y = loaded.y[: row["n"]]
     start = scores(y, model.build(x).place_centers(x).labels_)
     model.refine(x)
