@@ -116,6 +116,22 @@ def mask(x: Tensor, share: float = 0.1) -> Tensor:
     return x * (torch.rand(shape, **_like(x)) >= share)
 
 
+def mild(x: Tensor) -> Tensor:
+    """Change a batch a little: what an algorithm takes for views when it is given none.
+
+    Shapes: images (n, c, h, w) are turned by up to 10 degrees, shifted by up to a tenth of the
+    shorter side and sized by up to a tenth; to rows (n, d) or series (n, c, length) noise of a
+    tenth of the batch's standard deviation is added. That a sample's class survives this is an
+    assumption about the data. Strengths are our choice.
+
+    >>> mild(torch.ones(2, 1, 4, 4)).shape
+    torch.Size([2, 1, 4, 4])
+    """
+    if _floats(x).ndim == 4:
+        return affine(x, rotation=10, shift=min(x.shape[2:]) / 10, scale=0.1)
+    return noise(x, 0.1 * x.std(correction=0).item())
+
+
 def _images(x: Tensor, shape: tuple[int, ...] | None) -> Tensor:
     """View a batch as (n, c, h, w), or say why it is none of images."""
     found = f"x has shape {tuple(_floats(x).shape)}"

@@ -49,6 +49,9 @@ Rate = Annotated[float, Rule("a finite number above 0", lambda v: _number(v) and
 Share = Annotated[float, Rule("a number from 0 to 1", lambda v: _number(v) and 0 <= v <= 1)]
 Flag = Annotated[bool, Rule("True or False", lambda v: isinstance(v, bool))]
 Network = Annotated[str, Rule("'mlp' or 'cnn'", lambda v: v in ("mlp", "cnn"))]
+Views = Annotated[
+    Callable | None, Rule("a function of a batch or None", lambda v: v is None or callable(v))
+]
 Weight = Annotated[
     float,
     Rule("a number of at least 0 or a schedule", lambda v: callable(v) or (_number(v) and v >= 0)),

@@ -256,8 +256,8 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
                 raise ValueError(f"n_samples={len(X)}, {least}")
             self._dtype = torch.float64 if X.dtype == np.float64 else torch.float32
             self._device = runtime.device(self.device, self._dtype)
-        # PyTorch has no read-only tensors and no negative strides.
-        plain = X if X.flags.writeable and min(X.strides) >= 0 else X.copy()
+        # PyTorch has no read-only tensors and no negative strides; sums depend on the order in memory.
+        plain = np.require(X, requirements="CW")
         return torch.from_numpy(plain).to(self._device)
 
     def _shape_of_images(self, X: Any, reset: bool) -> tuple[int, ...]:

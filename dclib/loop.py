@@ -54,8 +54,11 @@ def epochs(total: int, start: int = 0) -> Iterator[Epoch]:
         yield Epoch(number, total)
 
 
-def batches(n: int, size: int) -> tuple[Tensor, ...]:
+def batches(n: int, size: int, even: bool = False) -> tuple[Tensor, ...]:
     """Shuffle the row numbers 0..n-1 and cut them into batches of `size` (the last may be smaller).
+
+    `even` cuts as many batches into equal parts, for a loss or a normalisation that looks at the
+    batch as a whole: none is much smaller than the others.
 
     A batch is a tensor of row numbers: whatever is known per sample (data, targets, neighbours,
     weights) is looked up with it, `x[i]`, `p[i]`.
@@ -63,7 +66,10 @@ def batches(n: int, size: int) -> tuple[Tensor, ...]:
     >>> sorted(torch.cat(batches(5, size=2)).tolist())
     [0, 1, 2, 3, 4]
     """
-    return torch.randperm(n).split(int(size))  # PyTorch takes no whole number of NumPy's here
+    rows = torch.randperm(n)
+    if even:
+        return rows.tensor_split(math.ceil(n / size))
+    return rows.split(int(size))  # PyTorch takes no whole number of NumPy's here
 
 
 def descend(loss: Tensor, *optimizers: torch.optim.Optimizer) -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from dclib.augment import affine, mask, move, noise
+from dclib.augment import affine, mask, mild, move, noise
 from dclib.runtime import seeded
 
 VIEWS = {
@@ -227,3 +227,14 @@ def test_gradients_reach_the_amounts():
 def test_bad_batches_and_strengths_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call(rows())
+
+
+def test_mild_turns_images_and_makes_rows_noisy():
+    images = rows(4).view(4, 1, 6, 6)
+    with seeded(0):
+        changed = mild(images)
+    with seeded(0):
+        torch.testing.assert_close(changed, affine(images, rotation=10, shift=0.6, scale=0.1))
+    x = 5 * rows(500)
+    added = mild(x) - x
+    assert added.std().item() == pytest.approx(0.1 * x.std().item(), rel=0.05)

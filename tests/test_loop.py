@@ -118,3 +118,10 @@ def test_encode_carries_no_gradient_but_may_enter_a_loss():
 
 def test_encode_returns_the_dtype_of_the_data():
     assert encode(lambda rows: rows.bfloat16(), torch.ones(2, 2)).dtype == torch.float32
+
+
+def test_even_batches_differ_by_at_most_one():
+    sizes = [len(batch) for batch in batches(11, 5, even=True)]
+    assert sorted(sizes) == [3, 4, 4]
+    assert torch.cat(batches(11, 5, even=True)).sort().values.tolist() == list(range(11))
+    assert [len(batch) for batch in batches(10, 5, even=True)] == [5, 5]

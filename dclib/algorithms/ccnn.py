@@ -21,7 +21,6 @@ Differs from the paper:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -31,7 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from dclib.assign import kmeans
-from dclib.check import Count, Flag, Network, Rate, Rule, Share, Size, Sizes
+from dclib.check import Count, Flag, Network, Rate, Rule, Share, Size, Sizes, Views
 from dclib.core import Clusterer, Taxonomy, phase
 from dclib.loop import batches, descend, encode
 from dclib.losses import compensate_drift, pseudo_label_loss, update_centers
@@ -40,10 +39,6 @@ from dclib.networks import Centers, cnn, mlp
 Backbone = Annotated[
     nn.Module | None,
     Rule("a torch.nn.Module or None", lambda v: v is None or isinstance(v, nn.Module)),
-]
-Views = Annotated[
-    Callable[[Tensor], Tensor] | None,
-    Rule("a function or None", lambda v: v is None or callable(v)),
 ]
 
 

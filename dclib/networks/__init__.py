@@ -16,6 +16,7 @@ from dclib.networks.belief import (
     train_belief,
     train_rbm,
 )
+from dclib.networks.body import body
 from dclib.networks.cnn import ConvAutoencoder, cnn
 from dclib.networks.heads import Centers
 from dclib.networks.layered import layer_outputs
@@ -33,6 +34,7 @@ __all__ = [
     "DeepBelief",
     "RecurrentAutoencoder",
     "autoencoder",
+    "body",
     "cnn",
     "contrastive_divergence",
     "initialise",

@@ -19,6 +19,7 @@ def cnn(
     kernel_size: int = 3,
     activation: type[nn.Module] = nn.ReLU,
     dtype: torch.dtype | None = None,
+    norm: bool = False,
 ) -> nn.Sequential:
     """Stack convolutions, each of which halves every side, and end with one linear layer.
 
@@ -26,7 +27,8 @@ def cnn(
     (n, *shape) and returns (n, outputs). Layer l has channels[l] kernels, stride 2 and a border
     of zeros, so that a side s becomes s / 2, rounded up. The activation follows each convolution,
     not the linear layer; `outputs` None leaves that away, and the outputs are all numbers of the
-    last convolution. Raises ValueError, here for a kernel_size that is even or for more
+    last convolution. With `norm`, batch normalisation stands before each activation. Raises
+    ValueError, here for a kernel_size that is even or for more
     layers than a side can be halved, and in forward for a batch of another shape.
 
     >>> cnn((1, 8, 8), [4, 6], 10)
@@ -42,10 +44,13 @@ def cnn(
     """
     last = _sides(shape, channels, kernel_size)[-1]
     convolution = nn.Conv1d if len(shape) == 2 else nn.Conv2d
+    normalisation = nn.BatchNorm1d if len(shape) == 2 else nn.BatchNorm2d
     layers: list[nn.Module] = [Expect(shape)]
     for before, after in pairwise([shape[0], *channels]):
         settings = {"stride": 2, "padding": kernel_size // 2, "dtype": dtype}
-        layers += [convolution(before, after, kernel_size, **settings), activation()]
+        layers += [convolution(before, after, kernel_size, **settings)]
+        layers += [normalisation(after, dtype=dtype)] if norm else []
+        layers += [activation()]
     layers.append(nn.Flatten())
     if outputs is not None:
         layers.append(nn.Linear(channels[-1] * prod(last), outputs, dtype=dtype))

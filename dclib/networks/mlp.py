@@ -15,10 +15,12 @@ def mlp(
     sizes: Sequence[int],
     activation: type[nn.Module] = nn.ReLU,
     dtype: torch.dtype | None = None,
+    norm: bool = False,
 ) -> nn.Sequential:
     """Stack linear layers sizes[0] -> sizes[1] -> ..., with the activation between them.
 
-    The last layer has no activation, so that a code or a reconstruction may take any value. The
+    The last layer has no activation, so that a code or a reconstruction may take any value. With
+    `norm`, batch normalisation stands before each activation. The
     weights are born in `dtype`; cast afterwards, they would differ between processors in the
     tenth digit. They are drawn uniformly from +-1 / sqrt(inputs), PyTorch's default; `initialise`
     draws them anew.
@@ -34,8 +36,10 @@ def mlp(
         raise ValueError(f"sizes={sizes!r}, expected at least an input and an output size")
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs, dtype=dtype), activation()]
-    return nn.Sequential(*layers[:-1])
+        layers += [nn.Linear(inputs, outputs, dtype=dtype)]
+        layers += [nn.BatchNorm1d(outputs, dtype=dtype)] if norm else []
+        layers += [activation()]
+    return nn.Sequential(*layers[: -2 if norm else -1])
 
 
 def initialise(net: nn.Module, scheme: str | float) -> nn.Module:

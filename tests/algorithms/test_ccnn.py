@@ -85,7 +85,7 @@ def test_views_are_learned_under_the_labels_of_the_samples_as_they_are():
 
 
 def test_views_have_to_be_a_function():
-    with pytest.raises(ValueError, match=r"views=0\.1, expected a function or None"):
+    with pytest.raises(ValueError, match=r"views=0\.1, expected a function of a batch or None"):
         CCNN(3, views=0.1).fit(X)
 
 
