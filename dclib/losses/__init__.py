@@ -22,7 +22,12 @@ from dclib.losses.augmentation import (
 )
 from dclib.losses.classification import compensate_drift, pseudo_label_loss
 from dclib.losses.correlation import correlation_loss, cross_correlation, shape_distance
-from dclib.losses.information import entropy, mutual_information
+from dclib.losses.information import (
+    bit_information,
+    entropy,
+    mutual_information,
+    view_information,
+)
 from dclib.losses.kmeans import kmeans_loss, soft_kmeans_loss, update_centers
 from dclib.losses.margin import crp_assign, crp_log_prior, margin_loss
 from dclib.losses.neighbourhood import (
@@ -48,6 +53,7 @@ __all__ = [
     "assignment_kl",
     "balance_kl",
     "bernoulli_nll",
+    "bit_information",
     "cluster_affinity",
     "compensate_drift",
     "contractive",
@@ -90,4 +96,5 @@ __all__ = [
     "squared_error",
     "triplet_loss",
     "update_centers",
+    "view_information",
 ]

@@ -21,6 +21,7 @@ from dclib.metrics.internal import (
     silhouette_score,
     within_dispersion,
 )
+from dclib.metrics.retrieval import mean_average_precision, precision_within
 from dclib.metrics.stability import mean_agreement, resampling_stability
 
 __all__ = [
@@ -35,8 +36,10 @@ __all__ = [
     "majority_accuracy",
     "matched_confusion",
     "mean_agreement",
+    "mean_average_precision",
     "normalized_mutual_info_score",
     "precision_recall_f1",
+    "precision_within",
     "resampling_stability",
     "silhouette_score",
     "within_dispersion",

@@ -7,7 +7,13 @@ import torch
 from sklearn.metrics import mutual_info_score
 from torch.autograd import gradcheck
 
-from dclib.losses import balance_kl, entropy, mutual_information
+from dclib.losses import (
+    balance_kl,
+    bit_information,
+    entropy,
+    mutual_information,
+    view_information,
+)
 
 pytestmark = pytest.mark.usefixtures("seeds")
 
@@ -160,3 +166,87 @@ def test_mutual_information_refuses_what_does_not_fit():
     for balance in (-1, math.inf, math.nan, True, "4"):
         with pytest.raises(ValueError, match=r"balance=.*, expected a finite number of at least 0"):
             mutual_information(assignments(), balance)
+
+
+# ---- two views
+
+
+def test_view_information_by_hand():
+    # the joint of clusters (0, 0), (0, 1), (1, 1) is made symmetric: 1/3, 1/6, 1/6, 1/3
+    q = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    q_view = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    by_hand = 2 / 3 * math.log(4 / 3) + 1 / 3 * math.log(2 / 3)
+    assert view_information(q, q_view).item() == pytest.approx(by_hand, rel=1e-6)
+
+
+def test_view_information_of_certain_views_is_scikit_learns_of_labels():
+    labels = torch.randint(K, (50,))
+    q = torch.eye(K, dtype=torch.float64)[labels]
+    assert view_information(q, q).item() == pytest.approx(mutual_info_score(labels, labels))
+
+
+def test_view_information_by_sums_over_the_joint():
+    q, q_view = assignments(), assignments()
+    joint = (q.T @ q_view + q_view.T @ q) / (2 * N)
+    shares = joint.sum(0)
+    rival = (joint * (joint / shares[:, None] / shares).log()).sum()
+    torch.testing.assert_close(view_information(q, q_view), rival)
+
+
+def test_independent_views_hold_nothing_and_equal_ones_no_more_than_log_k():
+    q = assignments(1).expand(N, K)
+    assert view_information(q, q).item() == pytest.approx(0, abs=1e-12)
+    assert view_information(assignments(), assignments()) < math.log(K)
+
+
+def test_balance_weighs_the_shares_of_both_views():
+    q, q_view = assignments(), assignments()
+    shares = (q + q_view).mean(0) / 2
+    more = view_information(q, q_view, 2) - view_information(q, q_view)
+    torch.testing.assert_close(more, 2 * entropy(shares))
+
+
+def test_gradient_of_view_information():
+    scores = [torch.randn(N, K, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    assert gradcheck(lambda a, b: view_information(a.softmax(1), b.softmax(1)), scores)
+
+
+@pytest.mark.parametrize("balance", [-1, float("nan"), True, "1"])
+def test_view_information_refuses_other_weights(balance):
+    with pytest.raises(ValueError, match=r"balance=.*expected a finite number of at least 0"):
+        view_information(assignments(), assignments(), balance)
+
+
+def test_view_information_refuses_other_shapes():
+    with pytest.raises(ValueError, match=r"q \(7, 4\), q_view \(7, 3\)"):
+        view_information(assignments(), assignments(k=3))
+
+
+def bits(n=N, bits=3):
+    generator = torch.Generator().manual_seed(3)
+    return torch.rand(n, bits, dtype=torch.float64, generator=generator)
+
+
+def test_bit_information_by_a_slow_loop():
+    p, total = bits(), 0
+    h = [torch.stack([p[:, d], 1 - p[:, d]], 1) for d in range(3)]
+    for d in range(3):
+        total += mutual_information(h[d])
+        for other in range(3):
+            if other != d:
+                joint = sum(torch.outer(a, b) for a, b in zip(h[d], h[other], strict=True)) / N
+                alone = torch.outer(joint.sum(1), joint.sum(0))
+                total -= (joint * (joint / alone).log()).sum()
+    torch.testing.assert_close(bit_information(p), total)
+
+
+def test_one_bit_holds_what_two_clusters_hold():
+    p = bits(bits=1)
+    torch.testing.assert_close(
+        bit_information(p), mutual_information(torch.cat([p, 1 - p], 1)), atol=1e-12, rtol=1e-9
+    )
+
+
+def test_gradient_of_bit_information():
+    scores = torch.randn(N, 3, dtype=torch.float64, requires_grad=True)
+    assert gradcheck(lambda s: bit_information(s.sigmoid()), scores)
