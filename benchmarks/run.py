@@ -26,17 +26,24 @@ import torch
 
 from dclib import algorithms, data, metrics, runtime, store
 from dclib.assign import kmeans
+from dclib.augment import affine
 from dclib.core import Clusterer
 
 HERE = Path(__file__).parent
 TAKEN = ("n_clusters", "device", "random_state", "verbose")  # given by the data or by options
+MOTION = ("rotation", "shift", "scale")  # of views
 LOADERS = [name for name in data.__all__ if name.islower() and name != "ucr"]  # ucr is many sets
-# What decides the weights after pre-training; three algorithms pre-train in their own way.
+# What decides the weights after pre-training; some algorithms pre-train in their own way.
 PRETRAINING = (
     *("network", "layers", "hidden", "group_size", "batch_size"),
     *("layer_epochs", "pretrain_epochs", "pretrain_lr"),
 )
-OWN_PRETRAINING = {"DEN": (), "DEPICT": ("drop", "hidden_weight", "lr"), "DSCNet": ("lr",)}
+OWN_PRETRAINING = {
+    "ASPCDA": ("views",),
+    "DEN": (),
+    "DEPICT": ("drop", "hidden_weight", "lr"),
+    "DSCNet": ("lr",),
+}
 ALGORITHMS = {name.lower(): getattr(algorithms, name) for name in algorithms.__all__}
 
 
@@ -52,19 +59,20 @@ def main(arguments: list[str] | None = None) -> None:
         model = make(
             n_clusters=loaded.n_classes,
             **dict(options.set),
+            **views_of(options.views, loaded.shape),
             device=options.device,
             random_state=seed,
             verbose=1,
         )
         if getattr(model, "network", "mlp") == "cnn":
             x = x.reshape(len(x), 1, *loaded.shape)
-        row = describe(model, loaded, options.dtype)
+        row = describe(model, loaded, options.dtype, options.views)
         if any(same_run(row, done) for done in read_rows(results)):
             print(f"{make.__name__} on {loaded.name}, seed {seed}: already in {results.name}")
             continue
         print(f"{make.__name__} on {loaded.name}, {len(x)} samples, seed {seed}", flush=True)
         checkpoint = checkpoint_of(results, row)
-        if options.starts:
+        if options.starts and hasattr(model, "pretrain"):
             Path(options.starts).mkdir(parents=True, exist_ok=True)
             share_pretraining(model, start_of(Path(options.starts), row), checkpoint)
         row |= measure(model, x, loaded.y, options.dtype, checkpoint)
@@ -92,6 +100,8 @@ def read_options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--set", nargs="*", type=setting, default=[], metavar="NAME=VALUE", help="other settings"
     )
+    amounts = "of random motion in the changed images, see dclib.augment.affine"
+    parser.add_argument("--views", nargs="+", type=setting, metavar="NAME=VALUE", help=amounts)
     parser.add_argument(
         "--starts", help="folder where runs of equal pre-training leave and find its weights"
     )
@@ -102,6 +112,11 @@ def read_options(arguments: list[str] | None) -> argparse.Namespace:
         if name not in own or name in TAKEN:
             known = ", ".join(other for other in own if other not in TAKEN)
             parser.error(f"--set {name}: {options.algorithm} has the settings {known}")
+    if options.views and "views" not in own:
+        parser.error(f"--views: {options.algorithm} takes no changed images")
+    for name, _ in options.views or ():
+        if name not in MOTION:
+            parser.error(f"--views {name}: expected {', '.join(MOTION)}")
     if options.threads:
         torch.set_num_threads(options.threads)
     return options
@@ -125,9 +140,24 @@ def setting(text: str) -> tuple[str, object]:
     return name, value
 
 
-def describe(model: Clusterer, loaded: data.Data, dtype: str) -> dict:
+def views_of(amounts: list[tuple[str, float]] | None, shape: tuple[int, ...]) -> dict:
+    """The setting `views` that moves images by random amounts; none without amounts."""
+    if amounts is None:
+        return {}
+
+    def move(x: torch.Tensor) -> torch.Tensor:
+        return affine(x, **dict(amounts), shape=shape if x.ndim == 2 else None)
+
+    return {"views": move}
+
+
+def describe(
+    model: Clusterer, loaded: data.Data, dtype: str, views: list[tuple[str, float]] | None = None
+) -> dict:
     """What decides the outcome of a run, known before it starts."""
     settings = {k: v for k, v in model.get_params().items() if k not in TAKEN}
+    if views:
+        settings["views"] = dict(views)
     return {
         "algorithm": type(model).__name__,
         "data": loaded.name,
@@ -167,7 +197,7 @@ def measure(model: Clusterer, x: np.ndarray, y: np.ndarray, dtype: str, checkpoi
     The start is what the clusters were placed by or, where they come last, k-means on the codes.
     """
     kept = checkpoint.with_suffix(".start.npy")  # outlives an interruption, as the checkpoint does
-    train, codes = model.pretrain, []
+    train, codes = getattr(model, "pretrain", None), []
 
     def pretrain(x: torch.Tensor) -> None:
         train(x)
@@ -183,7 +213,8 @@ def measure(model: Clusterer, x: np.ndarray, y: np.ndarray, dtype: str, checkpoi
             labels, _ = kmeans(codes[0], estimator.n_clusters)
         np.save(kept, labels.cpu().numpy())
 
-    model.pretrain = pretrain
+    if train is not None:
+        model.pretrain = pretrain
     reduced = dtype == "bfloat16 autocast"
     # Autocast keeps the cast weights for the length of the block: stale after one step.
     precision = torch.autocast(model_device(model), torch.bfloat16, reduced, cache_enabled=False)

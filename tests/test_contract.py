@@ -104,7 +104,12 @@ def fitted(cls):
 
 
 def small_steps(cls):
-    """scikit-learn's checks fit data of any scale, so the steps have to be small."""
+    """scikit-learn's checks fit data of any scale, so the steps have to be small.
+
+    Networks trained from scratch normalise every batch, and get nowhere by small steps.
+    """
+    if not settings_of(cls, "pretrain_epochs") and settings_of(cls, "train_epochs"):
+        return small(cls, layers=(8, 8), train_epochs=50, lr=0.01, batch_size=25)
     return small(cls, **dict.fromkeys(settings_of(cls, "lr"), 1e-6))
 
 

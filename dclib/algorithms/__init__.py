@@ -1,7 +1,9 @@
 """The algorithms of the surveys, one a file."""
 
+from dclib.algorithms.aspc_da import ASPCDA
 from dclib.algorithms.autoencoder_kmeans import AutoencoderKMeans
 from dclib.algorithms.ccnn import CCNN
+from dclib.algorithms.dac import DAC
 from dclib.algorithms.dbc import DBC
 from dclib.algorithms.dcn import DCN
 from dclib.algorithms.dec import DEC
@@ -10,11 +12,18 @@ from dclib.algorithms.depict import DEPICT
 from dclib.algorithms.dmc import DMC
 from dclib.algorithms.dnc import DNC
 from dclib.algorithms.dsc_net import DSCNet
+from dclib.algorithms.gatcluster import GATCluster
 from dclib.algorithms.idec import IDEC
+from dclib.algorithms.iic import IIC
+from dclib.algorithms.imsat import IMSAT
+from dclib.algorithms.jule import JULE
 from dclib.algorithms.neural_clustering import NeuralClustering
+from dclib.algorithms.sela import SeLa
 
 __all__ = [
+    "ASPCDA",
     "CCNN",
+    "DAC",
     "DBC",
     "DCN",
     "DEC",
@@ -23,7 +32,12 @@ __all__ = [
     "DMC",
     "DNC",
     "IDEC",
+    "IIC",
+    "IMSAT",
+    "JULE",
     "AutoencoderKMeans",
     "DSCNet",
+    "GATCluster",
     "NeuralClustering",
+    "SeLa",
 ]

@@ -67,6 +67,33 @@ def test_an_algorithm_without_refinement_has_no_start(results):
     assert row["start"] is None
 
 
+def test_an_algorithm_that_trains_from_scratch_has_no_start(results, tmp_path):
+    more = ["--starts", str(tmp_path / "starts")]
+    (row,) = bench(results, "imsat", ["layers=(8,)", "train_epochs=1"], more)
+    assert row["start"] is None
+    assert row["seconds"].keys() == {"build", "train", "total"}
+
+
+@pytest.mark.parametrize("network", ["mlp", "cnn"])
+def test_views_are_kept_as_their_amounts_and_another_amount_is_another_run(results, network):
+    settings = [f"network={network}", "layers=(4,2)", "pretrain_epochs=1", "refine_epochs=1"]
+    settings += ["n_init=1"]
+    for amount in ("rotation=10", "rotation=10", "rotation=20"):
+        rows = bench(results, "aspcda", settings, ["--views", amount, "shift=0.8"])
+    assert [row["settings"]["views"] for row in rows] == [
+        {"rotation": 10, "shift": 0.8},
+        {"rotation": 20, "shift": 0.8},
+    ]
+
+
+def test_views_of_the_pretraining_are_another_start(results, tmp_path):
+    more = ["--starts", str(tmp_path / "starts"), "--views"]
+    settings = ["layers=(8,2)", "pretrain_epochs=1", "refine_epochs=1", "n_init=1"]
+    for amount in ("rotation=0", "rotation=10"):
+        bench(results, "aspcda", settings, [*more, amount])
+    assert len(list((tmp_path / "starts").iterdir())) == 2
+
+
 @pytest.mark.parametrize("algorithm", ["den", "dscnet"])
 def test_where_clusters_come_last_the_start_is_kmeans_on_the_codes(results, algorithm):
     layers = "hidden=(8,)" if algorithm == "den" else "layers=(8,2)"
@@ -210,6 +237,7 @@ def test_settings_are_read_as_python_would(text, expected):
         (["--set", "speed=3"], "--set speed: dec has the settings network,"),
         (["--set", "n_clusters=3"], "--set n_clusters: dec has"),
         (["--seeds", "0"], "'0', expected at least 1"),
+        (["--views", "rotation=3"], "--views: dec takes no changed images"),
     ],
 )
 def test_what_cannot_be_set_is_said_before_anything_runs(words, message, capsys):
