@@ -256,7 +256,7 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
                 raise ValueError(f"n_samples={len(X)}, {least}")
             self._dtype = torch.float64 if X.dtype == np.float64 else torch.float32
             self._device = runtime.device(self.device, self._dtype)
-        # PyTorch has no read-only tensors and no negative strides; sums depend on the order in memory.
+        # PyTorch has no read-only tensors and no negative strides; and sums depend on the order.
         plain = np.require(X, requirements="CW")
         return torch.from_numpy(plain).to(self._device)
 

@@ -15,6 +15,8 @@ Differs from the paper:
 3. The setting `sharpness` is in units of the spread of the log-probabilities, which grows while
    the network learns, so that as many rounds make equal parts at the end as at the beginning.
 4. The labels of the end are the largest probabilities, which need not be of equal parts.
+5. Labels are given to the samples as they are, in a fixed number of rounds; the released code gives
+   them to changed ones, until the parts are even.
 """
 
 from __future__ import annotations

@@ -129,8 +129,8 @@ def draw_triplets(
     rows (b,) numbers of samples. Returns row numbers: anchors (a,), those of `rows` that are not
     alone in their cluster, positives (a,), never the anchor itself, and negatives
     (a, n_negatives), each from a cluster drawn among the `n_rivals` of largest affinity. Uses
-    PyTorch's random state. Source: Yang et al. 2016 (JULE), the triplets of the loss; their code
-    takes 20 negatives and 5 rivals.
+    PyTorch's random state. Source: Yang et al. 2016 (JULE), the triplets of the loss; their program
+    takes 20 negatives too, but of any other cluster, and looks at 5 rivals only to merge.
 
     >>> labels, affinity = torch.tensor([0, 0, 1]), torch.ones(2, 2)
     >>> [part.tolist() for part in draw_triplets(labels, affinity, torch.arange(3), n_negatives=1)]
