@@ -9,7 +9,8 @@ Augmentation", IEEE TKDE 32(9), 2020.
 Differs from the paper:
 1. The views are a setting; without one, mild ones. The paper turns by 10 degrees and shifts by a
    tenth.
-2. Centers stay where k-means placed them, as in the released code, though the paper moves them.
+2. Centers stay where k-means placed them, as in the released code. It stops by the tolerance only
+   where it is given labels.
 3. Epochs and batches are ours.
 """
 
