@@ -12,6 +12,7 @@ Differs from the paper:
 2. The views are a setting; without one, mild ones. The paper crops, turns and recolours.
 3. Both kinds of heads learn in every step; in the paper's code they take turns by epochs.
 4. The rate falls to 0 along a cosine; epochs and batches are ours.
+5. The scores of a head are normalised over the batch; the paper's heads are linear.
 """
 
 from __future__ import annotations
