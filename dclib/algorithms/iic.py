@@ -118,7 +118,7 @@ class Heads(nn.Module):
         super().__init__()
         self.n_heads = n_heads
         linear = nn.Linear(inputs, n_heads * n_clusters, dtype=dtype)
-        # Normalised scores differ from the start; of nearly equal ones some clusters never form.
+        # Normalised scores differ from the start; of nearly equal ones clusters form much later.
         self.scores = nn.Sequential(linear, nn.BatchNorm1d(n_heads * n_clusters, dtype=dtype))
 
     def forward(self, z: Tensor) -> Tensor:
