@@ -43,6 +43,7 @@ OWN_PRETRAINING = {
     "DEN": (),
     "DEPICT": ("drop", "hidden_weight", "lr"),
     "DSCNet": ("lr",),
+    "VaDE": ("likelihood", "lr"),
 }
 ALGORITHMS = {name.lower(): getattr(algorithms, name) for name in algorithms.__all__}
 
@@ -57,7 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
     results.parent.mkdir(parents=True, exist_ok=True)
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         model = make(
-            n_clusters=loaded.n_classes,
+            n_clusters=options.clusters or loaded.n_classes,
             **dict(options.set),
             **views_of(options.views, loaded.shape),
             device=options.device,
@@ -89,6 +90,9 @@ def read_options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", choices=LOADERS, required=True, metavar="LOADER")
     parser.add_argument("--seeds", type=count, default=1, help="how many, from --first-seed on")
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument(
+        "--clusters", type=count, help="how many, the number of classes if not given"
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, help="processor threads, all of them if not given")
     parser.add_argument(
@@ -156,6 +160,8 @@ def describe(
 ) -> dict:
     """What decides the outcome of a run, known before it starts."""
     settings = {k: v for k, v in model.get_params().items() if k not in TAKEN}
+    if model.n_clusters != loaded.n_classes:
+        settings["n_clusters"] = model.n_clusters
     if views:
         settings["views"] = dict(views)
     return {

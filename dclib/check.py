@@ -49,6 +49,9 @@ Rate = Annotated[float, Rule("a finite number above 0", lambda v: _number(v) and
 Share = Annotated[float, Rule("a number from 0 to 1", lambda v: _number(v) and 0 <= v <= 1)]
 Flag = Annotated[bool, Rule("True or False", lambda v: isinstance(v, bool))]
 Network = Annotated[str, Rule("'mlp' or 'cnn'", lambda v: v in ("mlp", "cnn"))]
+Likelihood = Annotated[
+    str, Rule("'gaussian' or 'bernoulli'", lambda v: v in ("gaussian", "bernoulli"))
+]
 Views = Annotated[
     Callable | None, Rule("a function of a batch or None", lambda v: v is None or callable(v))
 ]

@@ -87,8 +87,15 @@ def _places_new_samples(estimator: Clusterer) -> bool:
     return True
 
 
+def _generates(estimator: Clusterer) -> bool:
+    if not hasattr(estimator, "generate"):
+        raise AttributeError(f"{type(estimator).__name__} generates nothing")
+    return True
+
+
 class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
-    """Base of all algorithms: a subclass writes `build`, its phases, `run`, `embed` and `assign`.
+    """Base of all algorithms: a subclass writes `build`, its phases, `run`, `embed` and `assign`,
+    and, where it can draw, `generate(labels)`: one sample of the cluster of each label.
 
     `build(x)` makes `net_`, `run(x)` calls the phases in order. Inside them x is a tensor on the
     device of the fit, a phase's loop runs over `self.epochs(...)`, and `self.relabel(q)` keeps
@@ -122,6 +129,10 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
     def assign(self, x: Tensor) -> Tensor:
         """Soft assignments (n, k) of x (n, d); only where the algorithm is not `transductive`."""
         raise NotImplementedError
+
+    def shares(self) -> Tensor:
+        """Shares (k,) of the clusters among generated samples; equal, unless one learns them."""
+        return torch.ones(self.n_clusters, dtype=self._dtype, device=self._device)
 
     # ---- what a user calls
 
@@ -174,6 +185,22 @@ class Clusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin,
         """Codes (n, m) of the rows of X (n, d)."""
         check_is_fitted(self, "net_")  # also between the phases, before there are labels
         return self.embed(self._read(X, reset=False)).cpu().numpy()
+
+    @available_if(_generates)
+    def sample(self, n: int = 1, cluster: int | None = None) -> np.ndarray:
+        """Generate n samples (n, d), or (n, c, h, w), of one cluster or of all by their shares.
+
+        Drawn anew from the seed of the fit at each call, so that a call repeated gives the same.
+        """
+        check_is_fitted(self, "net_")
+        check.whole("n", n, least=1)
+        k = self.n_clusters
+        if cluster is not None and not (check.is_whole(cluster) and 0 <= cluster < k):
+            raise ValueError(f"cluster={cluster!r}, expected a whole number from 0 to {k - 1}")
+        with runtime.seeded(self.seed_, "sample", device=self._device):
+            labels = self.shares().multinomial(n, replacement=True)
+            labels = labels if cluster is None else torch.full_like(labels, cluster)
+            return self.generate(labels).cpu().numpy()
 
     @property
     def n_iter_(self) -> int:

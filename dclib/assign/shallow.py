@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
+from sklearn import config_context
 from sklearn.cluster import HDBSCAN, KMeans, SpectralClustering
 from sklearn.mixture import GaussianMixture
 from torch import Tensor
@@ -44,7 +45,8 @@ def gaussian_mixture(
     model = GaussianMixture(
         n_clusters, covariance_type=covariance, n_init=n_init, random_state=draw_seed()
     )
-    labels = model.fit_predict(z.cpu().numpy())
+    with config_context(array_api_dispatch=False):  # else it refuses to begin with k-means
+        labels = model.fit_predict(z.cpu().numpy())
     parts = (model.means_, model.covariances_, model.weights_)
     return _like(labels, z, torch.long), *(_like(part, z) for part in parts)
 

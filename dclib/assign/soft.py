@@ -53,19 +53,22 @@ def softmax(z: Tensor, centers: Tensor, sharpness: float = 1.0) -> Tensor:
 def mixture(z: Tensor, means: Tensor, variances: Tensor, weights: Tensor) -> Tensor:
     """Responsibility of each component of a diagonal Gaussian mixture for each code.
 
-    Shapes: z (n, m), means and variances (k, m), weights (k,), which sum to 1. Returns (n, k),
-    rows sum to 1, computed in logarithms so that far codes do not underflow. Source: Bishop
-    2006, Eq. 9.23; in deep clustering Jiang et al. 2017 (VaDE), gamma.
+    Shapes: z (n, m), means and variances (k, m), or (n, k, m) where each code has a mixture of its
+    own, weights (k,), which sum to 1. Returns (n, k), rows sum to 1, computed in logarithms so
+    that far codes do not underflow. Source: Bishop 2006, Eq. 9.23; in deep clustering Jiang et al.
+    2017 (VaDE), gamma.
 
     >>> import torch
     >>> one, half = torch.ones(2, 1), torch.full((2,), 0.5)
     >>> mixture(torch.tensor([[0.0]]), torch.tensor([[0.0], [100.0]]), one, half).tolist()
     [[1.0, 0.0]]
     """
-    check.same_width(z=z, means=means)
+    check.matrices(z=z)
     check.same_shape(means=means, variances=variances)
-    if weights.shape != means.shape[:1]:
-        raise ValueError(f"weights have shape {tuple(weights.shape)}, expected ({len(means)},)")
+    (n, m), k = z.shape, len(weights)
+    if means.shape not in ((k, m), (n, k, m)) or weights.ndim != 1:
+        found = f"means {tuple(means.shape)}, weights {tuple(weights.shape)}"
+        raise ValueError(f"shapes: {found}; expected (k, {m}) or ({n}, k, {m}), and (k,)")
     distance = (z[:, None, :] - means).square() / variances
     log_density = -0.5 * (distance + variances.log() + math.log(2 * math.pi)).sum(2)
     return (weights.log() + log_density).softmax(1)

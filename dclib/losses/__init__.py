@@ -44,7 +44,7 @@ from dclib.losses.subspace import (
     self_expression,
     self_expression_affinity,
 )
-from dclib.losses.variational import bernoulli_nll, gaussian_kl, gaussian_nll
+from dclib.losses.variational import bernoulli_nll, gaussian_kl, gaussian_nll, mixture_kl
 
 __all__ = [
     "adaptive_radius",
@@ -77,6 +77,7 @@ __all__ = [
     "label_features",
     "locality_loss",
     "margin_loss",
+    "mixture_kl",
     "mutual_information",
     "nearest_components",
     "nearest_neighbours",

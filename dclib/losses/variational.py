@@ -1,4 +1,4 @@
-"""The two halves of the evidence lower bound: a reconstruction in nats, and a divergence."""
+"""The halves of the evidence lower bound: a reconstruction in nats, and divergences from priors."""
 
 from __future__ import annotations
 
@@ -32,6 +32,45 @@ def gaussian_kl(mean: Tensor, log_var: Tensor, free_bits: float = 0.0) -> Tensor
         raise ValueError(f"free_bits={free_bits!r}, expected a number of at least 0")
     kl = (mean.square() + log_var.expm1() - log_var) / 2  # expm1: no digits lost near log_var = 0
     return kl.mean(0).clamp_min(free_bits).sum()
+
+
+def mixture_kl(
+    mean: Tensor,
+    log_var: Tensor,
+    gamma: Tensor,
+    means: Tensor,
+    log_vars: Tensor,
+    log_pi: Tensor,
+    free_nats: float = 0.0,
+) -> Tensor:
+    """Divergence of the posteriors of code and cluster from a mixture of Gaussians as their prior.
+
+    Shapes: mean and log_var (n, m) of the posteriors of the codes; gamma (n, k), those of the
+    clusters, rows sum to 1; means and log_vars (k, m), or (n, k, m) where each sample has a prior
+    of its own; log_pi (k,), the logarithms of shares that sum to 1. Returns the mean over the n
+    samples of KL(N(mean, var) gamma || pi N(means, vars)), in [0, inf), in nats; the part of the
+    clusters, KL(gamma || pi), counts as no less than `free_nats` on the mean. A gradient flows
+    into all. Source: Jiang et al. 2017 (VaDE), the terms of the bound other than the
+    reconstruction, times -1, where the released code counts log_pi once for each of the m numbers
+    of a code; and Dilokthanakul et al. 2016 (GMVAE), the priors of x and z (our z and cluster),
+    the second with their minimum information.
+
+    >>> one = torch.zeros(1, 1)
+    >>> mixture_kl(one + 2, one, one + 1, means=one, log_vars=one, log_pi=one[0])
+    tensor(2.)
+    """
+    check.matrices(mean=mean)
+    check.same_shape(mean=mean, log_var=log_var)
+    check.same_shape(means=means, log_vars=log_vars)
+    (n, m), k = mean.shape, len(log_pi)
+    if means.shape not in ((k, m), (n, k, m)) or gamma.shape != (n, k):
+        found = f"means {tuple(means.shape)}, gamma {tuple(gamma.shape)}"
+        expected = f"means ({k}, {m}) or ({n}, {k}, {m}), gamma ({n}, {k})"
+        raise ValueError(f"shapes: {found}; expected {expected}")
+    spread = (mean[:, None] - means).square() + log_var.exp()[:, None]  # (n, k, m)
+    to_component = (spread / log_vars.exp() + log_vars - log_var[:, None] - 1).sum(2) / 2
+    to_shares = gamma * (gamma.clamp_min(torch.finfo(gamma.dtype).tiny).log() - log_pi)
+    return (gamma * to_component).sum(1).mean() + to_shares.sum(1).mean().clamp_min(free_nats)
 
 
 def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:

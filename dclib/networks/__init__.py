@@ -16,9 +16,9 @@ from dclib.networks.belief import (
     train_belief,
     train_rbm,
 )
-from dclib.networks.body import body
+from dclib.networks.body import body, discriminator, generator
 from dclib.networks.cnn import ConvAutoencoder, cnn
-from dclib.networks.heads import Centers
+from dclib.networks.heads import Centers, Mixture
 from dclib.networks.layered import layer_outputs
 from dclib.networks.mlp import initialise, mlp
 from dclib.networks.recurrent import RecurrentAutoencoder, train_recurrent
@@ -32,11 +32,14 @@ __all__ = [
     "Centers",
     "ConvAutoencoder",
     "DeepBelief",
+    "Mixture",
     "RecurrentAutoencoder",
     "autoencoder",
     "body",
     "cnn",
     "contrastive_divergence",
+    "discriminator",
+    "generator",
     "initialise",
     "layer_outputs",
     "log_partition",

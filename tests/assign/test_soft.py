@@ -39,7 +39,7 @@ def test_renumbering_the_centers_renumbers_the_columns(function):
     torch.testing.assert_close(function(z, centers[order]), function(z, centers)[:, order])
 
 
-@pytest.mark.parametrize("function", [*BY_DISTANCE, lambda z, c: mixture(z, c, c, c[:, 0])])
+@pytest.mark.parametrize("function", BY_DISTANCE)
 def test_refuses_centers_of_another_width(function):
     with pytest.raises(ValueError, match=r"z has 3, .* has 2; expected the same number"):
         function(normal(N, 3), normal(K, 2))
@@ -146,5 +146,16 @@ def test_mixture_refuses_what_does_not_fit(gaussians):
     means, variances, weights = gaussians
     with pytest.raises(ValueError, match=r"means \(4, 3\), variances \(4, 2\); expected the same"):
         mixture(normal(N, M), means, variances[:, :2], weights)
-    with pytest.raises(ValueError, match=r"weights have shape \(3,\), expected \(4,\)"):
+    with pytest.raises(ValueError, match=r"means \(4, 3\), weights \(3,\); expected \(k, 3\) or"):
         mixture(normal(N, M), means, variances, weights[:3])
+    with pytest.raises(ValueError, match=r"means \(4, 2\), .*; expected \(k, 3\) or"):
+        mixture(normal(N, M), means[:, :2], variances[:, :2], weights)
+
+
+def test_mixture_of_each_code_by_itself(gaussians):
+    z, (means, variances, weights) = normal(N, M), gaussians
+    own = means + normal(N, K, M)
+    found = mixture(z, own, variances.expand(N, K, M), weights)
+    rows = zip(z, own, strict=True)
+    alone = torch.cat([mixture(row[None], mine, variances, weights) for row, mine in rows])
+    torch.testing.assert_close(found, alone)

@@ -262,3 +262,11 @@ def test_only_changed_code_marks_a_commit(tmp_path, monkeypatch):
     assert run.commit() == clean
     code.write_text("1\n")
     assert run.commit() == f"{clean}-dirty"
+
+
+def test_more_clusters_than_classes_are_another_run_and_say_so(results):
+    settings = ["layers=(4,)", "train_epochs=1"]
+    bench(results, "catgan", settings)
+    rows = bench(results, "catgan", settings, ["--clusters", "12"])
+    assert [row["settings"].get("n_clusters") for row in rows] == [None, 12]
+    assert rows[1]["scores"]["majority_acc"] >= rows[1]["scores"]["acc"]

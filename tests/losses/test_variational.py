@@ -7,7 +7,7 @@ import torch
 from torch.autograd import gradcheck
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from dclib.losses import bernoulli_nll, gaussian_kl, gaussian_nll
+from dclib.losses import bernoulli_nll, gaussian_kl, gaussian_nll, mixture_kl
 
 pytestmark = pytest.mark.usefixtures("seeds")
 
@@ -158,3 +158,76 @@ def test_refuses_other_shapes(loss):
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# ---- the divergence from a mixture
+
+
+def mixed(n=4, k=3, m=2, own=False):
+    """Posteriors of codes and clusters, and a prior; one for each sample with `own`."""
+    shape = (n, k, m) if own else (k, m)
+    gamma = torch.randn(n, k, dtype=torch.float64).softmax(1)
+    prior = [torch.randn(shape, dtype=torch.float64) for _ in range(2)]
+    log_pi = torch.randn(k, dtype=torch.float64).log_softmax(0)
+    return [*posteriors(n, m), gamma, *prior, log_pi]
+
+
+def test_divergence_from_one_standard_component_is_the_simple_one():
+    mean, log_var = posteriors()
+    one, flat = torch.ones(5, 1, dtype=torch.float64), torch.zeros(1, 3, dtype=torch.float64)
+    expected = gaussian_kl(mean, log_var)
+    torch.testing.assert_close(mixture_kl(mean, log_var, one, flat, flat, flat[0, :1]), expected)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_divergence_from_a_mixture_is_the_mean_of_a_log_ratio_over_draws(own):
+    """Draw code and cluster, and compare both densities: nothing of the closed form is used."""
+    mean, log_var, gamma, means, log_vars, log_pi = parts = mixed(n=1, own=own)
+    means, log_vars = means.view(3, 2), log_vars.view(3, 2)
+    q, draws = Normal(mean[0], (log_var[0] / 2).exp()), 200_000
+    z, c = q.sample((draws,)), gamma[0].multinomial(draws, replacement=True)
+    of_prior = Normal(means[c], (log_vars[c] / 2).exp()).log_prob(z).sum(1) + log_pi[c]
+    ratio = q.log_prob(z).sum(1) + gamma[0, c].log() - of_prior
+    standard_error = ratio.std() / math.sqrt(draws)
+    assert abs(mixture_kl(*parts) - ratio.mean()) < 4 * standard_error
+
+
+def test_shares_count_once_whatever_the_size_of_the_code():
+    for m in (1, 10):
+        zero, gamma = torch.zeros(1, m), torch.tensor([[1.0, 0.0]])
+        flat, log_pi = torch.zeros(2, m), torch.tensor([0.2, 0.8]).log()
+        found = mixture_kl(zero, zero, gamma, flat, flat, log_pi)
+        assert found.item() == pytest.approx(-math.log(0.2), rel=1e-6)
+
+
+def test_numbers_of_the_clusters_do_not_matter():
+    mean, log_var, gamma, means, log_vars, log_pi = parts = mixed()
+    other = torch.tensor([2, 0, 1])
+    again = (mean, log_var, gamma[:, other], means[other], log_vars[other], log_pi[other])
+    torch.testing.assert_close(mixture_kl(*again), mixture_kl(*parts))
+
+
+def test_what_the_cluster_tells_is_free_up_to_a_limit():
+    mean, log_var, gamma, means, log_vars, _ = mixed()
+    even = torch.full((3,), -math.log(3), dtype=torch.float64)
+    gamma = gamma.requires_grad_()
+    told = (gamma * (gamma.log() - even)).sum(1).mean().item()
+    rest = mixture_kl(mean, log_var, gamma, means, log_vars, even) - told
+    for free, expected in ((told / 2, told), (told + 0.5, told + 0.5)):
+        found = mixture_kl(mean, log_var, gamma, means, log_vars, even, free)
+        torch.testing.assert_close(found, rest + expected)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_gradients_of_the_divergence_from_a_mixture(own):
+    assert gradcheck(mixture_kl, [part.requires_grad_() for part in mixed(own=own)])
+
+
+def test_a_mixture_of_another_shape_is_refused():
+    mean, log_var, gamma, means, log_vars, log_pi = mixed()
+    with pytest.raises(
+        ValueError, match=r"means \(2, 2\), gamma \(4, 3\); expected means \(3, 2\)"
+    ):
+        mixture_kl(mean, log_var, gamma, means[:2], log_vars[:2], log_pi)
+    with pytest.raises(ValueError, match=r"gamma \(4, 2\); expected .* gamma \(4, 3\)"):
+        mixture_kl(mean, log_var, gamma[:, :2], means, log_vars, log_pi)
