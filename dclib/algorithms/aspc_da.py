@@ -11,7 +11,8 @@ Differs from the paper:
    tenth.
 2. Centers stay where k-means placed them, as in the released code. It stops by the tolerance only
    where it is given labels.
-3. Epochs and batches are ours.
+3. The limit holds from the first epoch on; the released code's first epoch takes all samples.
+4. Epochs and batches are ours.
 """
 
 from __future__ import annotations
