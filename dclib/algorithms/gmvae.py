@@ -52,7 +52,7 @@ class GMVAE(Clusterer):
     noise_size: Size = 32  # 150 in the paper
     hidden: Sizes = (500,)  # of the network from the noise to the components
     likelihood: Likelihood = "gaussian"  # "bernoulli" for x in [0, 1]
-    free_nats: Weight = 0.0  # what the cluster may tell of a sample at no charge
+    free_nats: Weight = 1.0  # what the cluster may tell of a sample at no charge
     train_epochs: Count = 100
     lr: Rate = 0.001
     batch_size: Size = 100
