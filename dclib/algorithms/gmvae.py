@@ -29,11 +29,10 @@ from dclib import assign
 from dclib.check import Count, Likelihood, Network, Rate, Size, Sizes, Weight
 from dclib.core import Clusterer, Taxonomy, phase
 from dclib.loop import batches, descend, encode
-from dclib.losses import bernoulli_nll, gaussian_kl, gaussian_nll, mixture_kl
+from dclib.losses import gaussian_kl, mixture_kl
+from dclib.losses.variational import NLL
 from dclib.networks import autoencoder, mlp
 from dclib.schedules import schedule
-
-NLL = {"gaussian": gaussian_nll, "bernoulli": bernoulli_nll}
 
 
 @dataclass(eq=False, repr=False)

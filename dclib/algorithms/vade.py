@@ -28,10 +28,9 @@ from dclib.assign import gaussian_mixture
 from dclib.check import Count, Likelihood, Network, Rate, Size, Sizes
 from dclib.core import Clusterer, Taxonomy, phase
 from dclib.loop import batches, descend, encode
-from dclib.losses import bernoulli_nll, gaussian_nll, mixture_kl
+from dclib.losses import mixture_kl
+from dclib.losses.variational import NLL
 from dclib.networks import Mixture, autoencoder
-
-NLL = {"gaussian": gaussian_nll, "bernoulli": bernoulli_nll}
 
 
 @dataclass(eq=False, repr=False)

@@ -111,3 +111,6 @@ def gaussian_nll(x_hat: Tensor, x: Tensor, variance: float | Tensor | None = Non
         variance = squares / d
     variance = torch.as_tensor(variance, dtype=x.dtype, device=x.device)
     return (squares / variance + d * (2 * math.pi * variance).log()) / 2
+
+
+NLL = {"gaussian": gaussian_nll, "bernoulli": bernoulli_nll}  # by the setting `likelihood`
